@@ -178,12 +178,11 @@ def _outcome(value: Any, trial: Trial) -> tuple[Outcome | None, str | None]:
     if not isinstance(value, Outcome):
         return None, f"TypeError: probe {name!r} must return an Outcome, not {value!r:.200}"
     for column, cell in value.values.items():
-        if not (cell is None or isinstance(cell, str | int | float)) or (
-            isinstance(cell, float) and not math.isfinite(cell)
-        ):
+        storable = math.isfinite(cell) if isinstance(cell, float) else cell is None or isinstance(cell, str | int)
+        if not storable:
             return (
                 None,
-                f"ValueError: probe {name!r} gave {column}={cell!r:.80}; values are texts, finite numbers, booleans or None",
+                f"ValueError: probe {name!r} gave {column}={cell!r:.80}; values are texts, finite numbers or None",
             )
     return value, None
 

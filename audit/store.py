@@ -43,7 +43,7 @@ class Store:
         except (ValueError, TypeError, KeyError) as error:
             raise UsageError(
                 f"{self.path}:{number}: not a record of this version ({type(error).__name__}: {error}). "
-                f"Nothing was changed. Delete that one line to measure its trial again, or start a new run with --fresh."
+                f"Nothing was changed. Delete that one line to measure its trial again, or start anew with --fresh."
             ) from None
 
     def pending(self, trials: Iterable[Trial]) -> list[Trial]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 Scalar = str | int | float | bool | None
@@ -269,7 +270,7 @@ class Trial:
     params: tuple[tuple[str, Scalar], ...] = ()
     seed: int = 0
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A hash of what was asked: equal trials have equal ids in every run."""
         example = self.example

@@ -1,4 +1,4 @@
-"""Law 2: kill -9 at any moment, run again: every planned trial has exactly one record, equal to an undisturbed run's."""
+"""Law 2: kill -9 at any moment, run again: every planned trial has one record, equal to an undisturbed run's."""
 
 from __future__ import annotations
 

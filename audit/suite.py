@@ -1,0 +1,301 @@
+"""A folder into a Suite: what it asks, of which data, with which probes and measures.  `load` runs none of its code."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import itertools
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from audit import document
+from audit.errors import UsageError, nearest
+from audit.types import Probe, Scalar
+
+GROUP = "audit.suites"
+Setting = str | int | float | bool | None
+
+
+class Shape(BaseModel):
+    """Keys are checked, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Said(Shape):
+    """A text in both languages."""
+
+    en: str
+    zh: str
+
+
+def _both(value: Any) -> Any:
+    return {"en": value, "zh": value} if isinstance(value, str) else value
+
+
+Bilingual = Annotated[Said, BeforeValidator(_both)]
+
+
+class Bands(Shape):
+    """From which value on a limitation is low, medium, high, critical (the interval's bound nearest to none counts)."""
+
+    low: float
+    medium: float | None = None
+    high: float | None = None
+    critical: float | None = None
+
+
+class Data(Shape):
+    """Where examples come from: a file of the suite, a user's file, or a data set by name."""
+
+    load: str
+    name: str = "data"
+    subset: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    text: str = "text"
+    pair: str | None = None
+    label: str | None = "label"
+    group: str | None = None
+    id: str | None = "id"
+    language: Literal["en", "zh", "auto"] = "auto"
+    limit: int | None = Field(default=None, ge=1)
+
+
+class MeasureUse(Shape):
+    """A measure, which of its results to report, and which slices."""
+
+    measure: str
+    key: str = ""
+    by: tuple[Literal["group"], ...] = ()
+
+
+def _measure(value: Any) -> Any:
+    if isinstance(value, str):
+        name, _, key = value.partition(".")
+        return {"measure": name, "key": key}
+    return value
+
+
+Measures = tuple[Annotated[MeasureUse, BeforeValidator(_measure)], ...]
+
+
+class Entry(Shape):
+    """One probe with its settings: `with` fixes them, `over` sweeps them (every combination)."""
+
+    probe: str
+    name: str = ""
+    title: Bilingual | None = None
+    when: Bilingual | None = None
+    says: Bilingual | None = None
+    settings: dict[str, Setting] = Field(default_factory=dict, alias="with")
+    over: dict[str, tuple[Setting, ...]] = Field(default_factory=dict)
+    data: str | None = None
+    language: Literal["en", "zh"] | None = None
+    limit: int | None = Field(default=None, ge=1)
+    measures: Measures = ()
+    severity: dict[str, Bands] = Field(default_factory=dict)
+
+    @field_validator("over")
+    @classmethod
+    def _swept(cls, over: dict[str, tuple[Setting, ...]]) -> dict[str, tuple[Setting, ...]]:
+        for name, values in over.items():
+            if not values:
+                raise ValueError(f"'{name}' sweeps over no values")
+        return over
+
+    @property
+    def label(self) -> str:
+        """The entry's name in findings: its own, or its probe's."""
+        return self.name or self.probe.rpartition(":")[2]
+
+
+class Across(Shape):
+    """A measure over the records of several entries, or over all settings of one."""
+
+    name: str
+    measure: Annotated[MeasureUse, BeforeValidator(_measure)]
+    probes: tuple[str, ...]
+    title: Bilingual | None = None
+    when: Bilingual | None = None
+    says: Bilingual | None = None
+    severity: dict[str, Bands] = Field(default_factory=dict)
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class Sheet(Shape):
+    """The content of suite.yaml."""
+
+    title: Bilingual
+    about: Bilingual | None = None
+    limitations: tuple[str, ...] = ()
+    data: Annotated[tuple[Data, ...], BeforeValidator(_listed)]
+    probes: tuple[Entry, ...]
+    across: tuple[Across, ...] = ()
+    severity: dict[str, Bands] = Field(default_factory=dict)
+
+    @field_validator("probes")
+    @classmethod
+    def _some(cls, probes: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        if not probes:
+            raise ValueError("a suite needs at least one probe")
+        return probes
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as read from its folder; `hash` covers every file in it."""
+
+    name: str
+    folder: Path
+    sheet: Sheet
+    hash: str
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An entry with its probe and the settings of each of its cells."""
+
+    entry: Entry
+    probe: Probe
+    cells: tuple[tuple[tuple[str, Scalar], ...], ...]
+
+
+def load(reference: str) -> Suite:
+    """A suite by folder or by installed name.  UsageError naming what is wrong, where, and the nearest right answer."""
+    folder = find(reference)
+    sheet = document.read(folder / "suite.yaml", Sheet)
+    suite = Suite(folder.name, folder, sheet, _hash(folder))
+    _check(suite)
+    return suite
+
+
+def find(reference: str) -> Path:
+    """The folder of a suite: a path, or a name among the installed entry points."""
+    path = Path(reference)
+    if (path / "suite.yaml").is_file():
+        return path.resolve()
+    if path.is_dir():
+        inside = sorted(str(p.parent) for p in path.glob("*/suite.yaml"))
+        hint = f"suites inside it: {', '.join(inside)}" if inside else "start one with: python -m audit new FOLDER"
+        raise UsageError(f"{reference}: this folder has no suite.yaml; {hint}.")
+    known = installed()
+    if reference in known:
+        return known[reference]
+    hint = nearest(reference, known)
+    raise UsageError(f"no suite {reference!r}: neither a folder with a suite.yaml nor an installed suite; {hint}")
+
+
+def installed() -> dict[str, Path]:
+    """Every suite that an installed package offers, by name; none of their code is run."""
+    found: dict[str, Path] = {}
+    for entry in entry_points(group=GROUP):
+        folder = _package_folder(entry.module)
+        if folder is not None and (folder / "suite.yaml").is_file():
+            found[entry.name] = folder
+    return found
+
+
+def _package_folder(module: str) -> Path | None:
+    """Where a package lies; the package itself is not imported."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        return None
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) if places else None
+
+
+def bind(suite: Suite) -> list[Bound]:
+    """Import the suite's probes and check every setting against its probe's signature."""
+    own = _import(suite)
+    return [_bound(suite, own, index, entry) for index, entry in enumerate(suite.sheet.probes)]
+
+
+def cells(entry: Entry) -> Iterator[tuple[tuple[str, Scalar], ...]]:
+    """Every combination of the swept settings, each with the fixed ones; sorted by setting name."""
+    for values in itertools.product(*entry.over.values()):
+        swept = dict(zip(entry.over, values, strict=True))
+        yield tuple(sorted({**entry.settings, **swept}.items()))
+
+
+def _bound(suite: Suite, own: ModuleType | None, index: int, entry: Entry) -> Bound:
+    where = f"{suite.folder / 'suite.yaml'}: probes.{index}"
+    found = _lookup(suite, own, entry.probe, where)
+    known = list(inspect.signature(found.run).parameters)[2:]
+    for setting in [*entry.settings, *entry.over]:
+        if setting not in known:
+            raise UsageError(f"{where}: probe {entry.probe!r} has no setting {setting!r}: {nearest(setting, known)}")
+    return Bound(entry, found, tuple(cells(entry)))
+
+
+def _lookup(suite: Suite, own: ModuleType | None, name: str, where: str) -> Probe:
+    module, _, attribute = name.rpartition(":")
+    if module:
+        try:
+            own = importlib.import_module(module)
+        except ImportError as error:
+            raise UsageError(f"{where}: cannot import {module!r} for probe {name!r}: {error}.") from None
+    known = [key for key, value in vars(own).items() if isinstance(value, Probe)] if own else []
+    if attribute not in known:
+        raise UsageError(f"{where}: no probe {attribute!r} in {module or suite.folder}: {nearest(attribute, known)}")
+    found = vars(own)[attribute]
+    assert isinstance(found, Probe)
+    return found
+
+
+def _import(suite: Suite) -> ModuleType | None:
+    path = suite.folder / "probes.py"
+    if not path.is_file():
+        return None
+    name = f"audit_suite_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
+    return module
+
+
+def _check(suite: Suite) -> None:
+    """What only the whole sheet can tell: names are unique, and every name that is referred to exists."""
+    path = suite.folder / "suite.yaml"
+    labels = [entry.label for entry in suite.sheet.probes]
+    names = [*labels, *(across.name for across in suite.sheet.across)]
+    blocks = [block.name for block in suite.sheet.data]
+    for kind, listed in (("probes", names), ("data blocks", blocks)):
+        for name in listed:
+            if listed.count(name) > 1:
+                raise UsageError(f"{path}: two {kind} are named {name!r}; give one of them another `name`.")
+    for entry in suite.sheet.probes:
+        if entry.data is not None and entry.data not in blocks:
+            raise UsageError(
+                f"{path}: probe {entry.label!r}: no data block {entry.data!r}: {nearest(entry.data, blocks)}"
+            )
+    for across in suite.sheet.across:
+        for name in across.probes:
+            if name not in labels:
+                raise UsageError(f"{path}: across {across.name!r}: no probe {name!r}: {nearest(name, labels)}")
+
+
+def _hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
