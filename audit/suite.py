@@ -72,10 +72,11 @@ class Data(Shape):
 
 
 class MeasureUse(Shape):
-    """A measure, which of its results to report, and which slices."""
+    """A measure, which of its results to report, of which slices, and whether over all settings of a sweep at once."""
 
     measure: str
     key: str = ""
+    across: bool = False
     by: tuple[Literal["group"], ...] = ()
 
 
@@ -144,6 +145,7 @@ class Sheet(Shape):
     data: Annotated[tuple[Data, ...], BeforeValidator(_listed)]
     probes: tuple[Entry, ...]
     across: tuple[Across, ...] = ()
+    measures: Measures = ()
     severity: dict[str, Bands] = Field(default_factory=dict)
 
     @field_validator("probes")
