@@ -1,0 +1,85 @@
+"""Models as things that answer requests: load one by name.  Reading this imports neither torch nor transformers."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from audit.errors import UsageError, nearest
+from audit.types import Answer, Request
+
+HEADS: dict[str, str] = {
+    "classifier": "audit.models.classifier:Classifier",
+    "simulated": "audit.models.simulated:Simulated",
+}
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How to load a model.
+
+    `head` "" means: what the checkpoint's architecture says.  `batch_tokens` 0 means: chosen for the device.
+    `labels` maps the model's label names to the data's; labels that get one name have their probabilities summed.
+    `chat` (auto, never, always) and `verbalisers` (label -> answer text) are for language models.
+    """
+
+    head: str = ""
+    revision: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_tokens: int = 0
+    labels: Mapping[str, str] | None = None
+    trust_remote_code: bool = False
+    allow_pickle: bool = False
+    device_map: str = ""
+    chat: str = "auto"
+    verbalisers: Mapping[str, str] | None = None
+
+
+class LoadedModel(Protocol):
+    """A model that is ready to answer; `about` is what run.json says of it (JSON-able)."""
+
+    answers: frozenset[type[Request]]
+    about: dict[str, Any]
+
+    def run(self, batch: list[Request]) -> list[Answer]:
+        """One answer for each request, in order; `Failed` where one could not be answered."""
+        ...
+
+
+def load(reference: str, *, options: LoadOptions | None = None) -> LoadedModel:
+    """Load `reference`: "reference", "simulated[:KEY=VALUE,...]", a local folder or a hub id.
+
+    UsageError for a name or an option that cannot be right, CannotMeasure for a model that cannot be loaded.
+    """
+    options = options or LoadOptions()
+    check(options)
+    scheme = reference.partition(":")[0]
+    if scheme == "simulated":
+        return _head("simulated")(reference, options)  # type: ignore[no-any-return]
+    from audit.models import source
+
+    found = source.find(reference, options)
+    return _head(found.head)(found, options)  # type: ignore[no-any-return]
+
+
+def check(options: LoadOptions) -> None:
+    """UsageError for an option whose value is never right, before anything is read."""
+    if options.head and options.head not in HEADS:
+        raise UsageError(f"there is no head {options.head!r}: {nearest(options.head, HEADS)}")
+    for name, value, known in (
+        ("dtype", options.dtype, ("auto", "float32", "bfloat16", "float16")),
+        ("chat", options.chat, ("auto", "never", "always")),
+    ):
+        if value not in known:
+            raise UsageError(f"{name} {value!r} is not one of {', '.join(known)}: {nearest(value, known)}")
+    if options.batch_tokens < 0:
+        raise UsageError(f"batch_tokens is {options.batch_tokens}: it must be a number of tokens, or 0 for automatic")
+
+
+def _head(name: str) -> Callable[..., Any]:
+    module, _, attribute = HEADS[name].partition(":")
+    made: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return made

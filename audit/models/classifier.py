@@ -1,0 +1,186 @@
+"""The sequence-classification head: any `...ForSequenceClassification` with one label a text.  Knows no probe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+
+from audit.errors import CannotMeasure
+from audit.models import LoadOptions
+from audit.models.batches import padded
+from audit.models.labels import label_map
+from audit.models.saliency import Flipper, saliency, watch
+from audit.models.source import Source
+from audit.models.tokens import Row
+from audit.models.weights import Weights, open_weights
+from audit.types import Answer, Classify, Embed, Failed, Gradient, Labels, Request, Vector
+
+
+class Classifier:
+    """Answers `Classify` (texts and pairs), `Embed` (mean of the last hidden states) and, with offsets, `Gradient`."""
+
+    def __init__(self, source: Source, options: LoadOptions) -> None:
+        self.weights = weights = open_weights(source, "AutoModelForSequenceClassification", options)
+        self.about = weights.about
+        own = label_names(weights, source)
+        self.labels = label_map(own, options.labels, source.reference)
+        # One log-odds logit becomes the two columns (0, z), whose softmax is (1 - p, p).
+        self.one_logit = int(weights.config.num_labels) == 1
+        self.answers: frozenset[type[Request]] = frozenset({Classify, Embed, Gradient})
+        if not weights.encoder.fast:
+            self.answers -= {Gradient}
+            self.about["notes"].append("a slow tokenizer keeps no offsets, so it cannot answer Gradient")
+        self.about["labels"] = list(self.labels.names)
+        # XLNet reads its summary from the last position; every other model is exact with padding on the right.
+        self.left = weights.config.model_type == "xlnet"
+        self.flipper: Flipper | None = None
+
+    def run(self, batch: list[Request]) -> list[Answer]:
+        """One answer for each request, in order; the batch holds one kind."""
+        first = batch[0] if batch else None
+        if isinstance(first, Gradient):
+            return self.gradients(cast(list[Gradient], batch))
+        if isinstance(first, Classify):
+            asked = cast(list[Classify], batch)
+            return self.each(
+                self.weights.encoder.encode([r.text for r in asked], [r.pair for r in asked]), self.classify
+            )
+        asked_vectors = cast(list[Embed], batch)
+        return self.each(self.weights.encoder.encode([r.text for r in asked_vectors]), self.embed) if batch else []
+
+    def each(self, rows: list[Row], work: Any) -> list[Answer]:
+        """Answer every distinct row once: texts that the tokenizer cannot tell apart get one and the same answer."""
+        distinct: dict[tuple[object, ...], int] = {}
+        place = [distinct.setdefault(row.key, len(distinct)) for row in rows]
+        first: list[Row] = [rows[0]] * len(distinct)
+        for row, i in zip(rows, place, strict=True):
+            first[i] = row
+        answers = self.weights.batcher.run([len(row.ids) for row in first], lambda part: work([first[i] for i in part]))
+        return [answers[i] for i in place]
+
+    def classify(self, rows: Sequence[Row]) -> list[Answer]:
+        """Labels for one micro-batch."""
+        with torch.inference_mode():
+            logits = self.logits(self.inputs(rows))
+            finite = torch.isfinite(logits).all(-1).tolist()
+            merged, probs = logits.tolist(), logits.softmax(-1).tolist()
+        answers: list[Answer] = []
+        for row, ok, values, shares in zip(rows, finite, merged, probs, strict=True):
+            if ok:
+                answers.append(
+                    Labels(tuple(shares), self.labels.names, tuple(values), dropped=row.dropped, unknown=row.unknown)
+                )
+            else:
+                answers.append(Failed("the model's logits are not finite (NaN or infinity)", dropped=row.dropped))
+        return answers
+
+    def embed(self, rows: Sequence[Row]) -> list[Answer]:
+        """Vectors for one micro-batch: the mean of the last hidden states over real tokens (the encoder's, if any)."""
+        inputs = self.inputs(rows)
+        with torch.inference_mode():
+            out = self.weights.model.base_model(**inputs)
+            hidden = getattr(out, "encoder_last_hidden_state", None)
+            hidden = (out.last_hidden_state if hidden is None else hidden).float()
+            mask = inputs.get("attention_mask")
+            weight = torch.ones(hidden.shape[:2], device=hidden.device) if mask is None else mask.float()
+            mean = (hidden * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
+        return [
+            Vector(tuple(values), dropped=row.dropped, unknown=row.unknown)
+            if all(map(math.isfinite, values))
+            else Failed("the model's hidden states are not finite (NaN or infinity)")
+            for row, values in zip(rows, mean.tolist(), strict=True)
+        ]
+
+    def gradients(self, batch: list[Gradient]) -> list[Answer]:
+        """Saliency of each text for its label; a label that the model does not have is `Failed`."""
+        encoder = self.weights.encoder
+        rows = encoder.encode([r.text for r in batch])
+        if self.flipper is None and any(r.flips for r in batch):
+            self.flipper = Flipper(self.weights.model, encoder.tokenizer)
+
+        def work(part: list[int]) -> list[Answer]:
+            known = [i for i in part if batch[i].label in self.labels.names]
+            targets = [self.labels.names.index(batch[i].label) for i in known]
+            found = iter(self.slopes([rows[i] for i in known], targets) if known else [])
+            return [
+                Failed(f"the model has no label {batch[i].label!r} (it has {', '.join(self.labels.names)})")
+                if batch[i].label not in self.labels.names
+                else saliency(batch[i], rows[i], encoder, next(found), self.flipper)
+                for i in part
+            ]
+
+        return self.weights.batcher.run([2 * len(row.ids) for row in rows], work)
+
+    def slopes(self, rows: Sequence[Row], targets: list[int]) -> list[torch.Tensor]:
+        """For each row, d(-log p(target)) / d(input embedding): (tokens, width), float32."""
+        with torch.enable_grad(), watch(self.weights.model.get_input_embeddings()) as seen:
+            logits = self.logits(self.inputs(rows))
+            at = torch.tensor(targets, device=logits.device)
+            torch.nn.functional.cross_entropy(logits, at, reduction="sum").backward()
+            gradient = seen[0].grad
+        if gradient is None:
+            raise RuntimeError("no gradient reached the input embeddings")
+        width = gradient.shape[1]
+        starts = [width - len(row.ids) if self.left else 0 for row in rows]
+        return [g[s : s + len(row.ids)].float() for g, s, row in zip(gradient, starts, rows, strict=True)]
+
+    def logits(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Float32 logits (rows, names), merged by log-sum-exp where several labels got one name."""
+        logits: torch.Tensor = self.weights.model(**inputs).logits.float()
+        if self.one_logit:
+            logits = torch.cat([torch.zeros_like(logits), logits], -1)
+        if self.labels.plain:
+            return logits
+        return torch.stack([logits[:, list(columns)].logsumexp(-1) for columns in self.labels.columns], -1)
+
+    def inputs(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+        """Padded tensors for the model; only what it needs is made."""
+        weights, ids = self.weights, [row.ids for row in rows]
+        if not all(ids):
+            raise ValueError("the tokenizer makes no token of this text")
+        fill = pad_id(weights, ids)
+        tokens, mask = padded(ids, fill, weights.device, self.left)
+        made = {"input_ids": tokens}
+        if mask is not None:
+            made["attention_mask"] = mask
+        if any(row.types and any(row.types) for row in rows):
+            types = [row.types or [0] * len(row.ids) for row in rows]
+            fill = weights.encoder.tokenizer.pad_token_type_id or 0
+            made["token_type_ids"] = padded(types, fill, weights.device, self.left)[0]
+        return made
+
+
+def pad_id(weights: Weights, ids: Sequence[Sequence[int]]) -> int:
+    """The padding token.  Where config and tokenizer name none, one that no row holds.
+
+    Decoders find the last token of a text by looking for padding, so a token that the text may end in will not do.
+    """
+    config = weights.config.get_text_config()
+    if config.pad_token_id is None or config.pad_token_id < 0 or weights.about.get("borrowed_pad"):
+        own = weights.encoder.tokenizer.pad_token_id
+        if own is None or own >= config.vocab_size:
+            weights.about["borrowed_pad"] = True
+            own = next(i for i in range(config.vocab_size) if not any(i in row for row in ids))
+        weights.config.pad_token_id = config.pad_token_id = own
+    return int(config.pad_token_id)
+
+
+def label_names(weights: Weights, source: Source) -> list[str]:
+    """The model's labels, in column order; CannotMeasure for a model that does not choose one of them."""
+    config = weights.config
+    if config.problem_type == "multi_label_classification" and config.num_labels > 1:
+        raise CannotMeasure(
+            f"{source.folder} is a multi-label classifier: its {config.num_labels} labels are independent yes/no "
+            "answers whose probabilities do not sum to 1, so `which label?` has no answer; audit a single-label "
+            "classifier, or save one yes/no model for each label of interest"
+        )
+    if config.problem_type == "regression" or (config.num_labels == 1 and config.problem_type is None):
+        raise CannotMeasure(
+            f"{source.folder} is a regression model (one number, no labels), which has no answer to `which label?`; if "
+            'its one logit is the log-odds of a label, set "problem_type": "multi_label_classification" in config.json'
+        )
+    names = [str(config.id2label[i]) for i in range(config.num_labels)]
+    return [f"not {names[0]}", names[0]] if len(names) == 1 else names
