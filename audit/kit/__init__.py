@@ -1,0 +1,1 @@
+"""What probe writers borrow: perturbations, behaviours, searches.  Knows the types, no model and no suite."""
