@@ -281,7 +281,7 @@ def _detail(finding: Finding, results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _said(cell: Cell, use: MeasureUse, finding: Finding, every: list[Record]) -> dict[str, str]:
-    """The finding's sentence; the suite's own `says` speaks for the entry's first measure, the stock ones for the rest."""
+    """The finding's sentence; a suite's own `says` speaks for its entry's first measure, stock ones for the rest."""
     entry = cell.entry
     uses = (entry.measures or cell.sheet.measures) if isinstance(entry, Entry) else (use,)
     when = entry.when.model_dump() if entry.when else None

@@ -1,0 +1,1 @@
+"""One module a command; each holds one Click command of its own name."""
