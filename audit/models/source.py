@@ -98,7 +98,7 @@ def _folder(reference: str, options: LoadOptions) -> tuple[Path, str | None]:
     if reference == "reference":
         return Path(str(resources.files("audit") / "reference" / "sentiment")), None
     path = Path(reference).expanduser()
-    if path.is_dir():
+    if reference and path.is_dir():
         return path, None
     if path.is_file():
         raise UsageError(f"{path} is a file: name the folder that holds config.json and the weights ({path.parent}?)")

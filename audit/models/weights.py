@@ -122,7 +122,7 @@ def read_tokenizer(source: Source, options: LoadOptions) -> Any:
     """The checkpoint's tokenizer, fast where there is one."""
     try:
         with quiet():
-            return AutoTokenizer.from_pretrained(
+            tokenizer = AutoTokenizer.from_pretrained(
                 source.folder, trust_remote_code=options.trust_remote_code, local_files_only=True
             )
     except Exception as error:  # a missing vocabulary is an OSError, a TypeError or a ValueError, by class
@@ -130,6 +130,13 @@ def read_tokenizer(source: Source, options: LoadOptions) -> Any:
             f"the tokenizer of {source.folder} cannot be loaded (are tokenizer.json and tokenizer_config.json, or its "
             f"vocabulary files, there?): {first_line(error)}"
         ) from error
+    # Where its files are missing, transformers 5 makes an empty tokenizer and says nothing.
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        raise CannotMeasure(
+            f"{source.folder} has no vocabulary for its tokenizer: copy tokenizer.json and tokenizer_config.json, or "
+            "its vocabulary files, into the folder"
+        )
+    return tokenizer
 
 
 def context_of(model: Any, tokenizer: Any) -> int:
