@@ -23,20 +23,22 @@ Rows = Callable[[pd.DataFrame], pd.DataFrame]
 class Terms:
     """A result as a ratio of sums over rows: `top` and `bottom` (default ones), both (rows,), and their clusters.
 
-    Where top is 0/1 and bottom 0/1 the ratio is a proportion of the rows with bottom 1.
+    Where top is 0/1 and bottom 0/1 the ratio is a proportion of the rows with bottom 1.  `paired`: top is the
+    difference of two 0/1 columns.
     """
 
     top: Any
     bottom: Any = None
     clusters: Any = None
+    paired: bool = False
 
     def estimate(self, confidence: float = 0.95) -> Estimate:
-        """Wilson, Clopper-Pearson or the cluster-robust form for proportions; (cluster-robust) t for the rest."""
+        """A proportion's, a paired difference's or a ratio's estimate, cluster-robust where rows share clusters."""
         top = np.asarray(self.top, dtype=float)
         bottom = np.ones_like(top) if self.bottom is None else np.asarray(self.bottom, dtype=float)
-        if not bottom.any():
-            return Estimate(None, method="no rows to divide by", confidence=confidence)
         sums = stats.by_cluster(top, bottom, self.clusters)
+        if self.paired:
+            return stats.difference_of(sums, float(np.abs(top).sum()), confidence)
         share = bool(np.isin(top, (0, 1)).all() and np.isin(bottom, (0, 1)).all() and (top <= bottom).all())
         return stats.proportion_of(sums, confidence) if share else stats.ratio(sums, confidence)
 

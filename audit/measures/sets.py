@@ -16,7 +16,8 @@ from audit.measures.rates import clusters
 def _kept(frame: pd.DataFrame) -> tuple[Any, Any]:
     original = frame["original"].to_numpy()
     kept = original != 0
-    return np.where(kept, 1 - frame["attacked"].to_numpy() / np.where(kept, original, 1), 0), kept
+    drop = np.where(kept, 1 - frame["attacked"].to_numpy() / np.where(kept, original, 1), 0.0)
+    return drop, kept
 
 
 @measure(

@@ -1,0 +1,117 @@
+"""The cluster bootstrap: vectorised for ratios of sums, by calls for any other statistic of a frame."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from audit.stats.intervals import Clustered, Floats, ratio
+from audit.types import Estimate
+
+REPLICATES = 2000
+JACKKNIFE = 60
+
+
+@functools.lru_cache(maxsize=2)
+def weights(count: int, replicates: int = REPLICATES, seed: int = 0) -> Floats:
+    """How often each of `count` clusters is drawn in each bootstrap replicate: (replicates, count)."""
+    generator = np.random.default_rng(seed)
+    drawn: Floats = generator.multinomial(count, np.full(count, 1 / count), size=replicates).astype(float)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def bca(value: float, replicates: Floats, jackknife: Floats, confidence: float = 0.95) -> tuple[float, float, str]:
+    """Low, high and the name of Efron's (1987) bias-corrected accelerated interval.
+
+    `replicates` are the statistic's bootstrap values, `jackknife` its values with one cluster (or group of clusters)
+    left out.  Falls back to the percentile interval, and says so, where the correction is undefined: all replicates on
+    one side of the value, or a jackknife without spread.
+    """
+    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    below = (np.mean(replicates < value) + np.mean(replicates <= value)) / 2
+    pulls = jackknife.mean() - jackknife
+    spread = float(pulls @ pulls) ** 1.5
+    if not 0 < below < 1 or spread == 0:
+        low, high = np.quantile(replicates, tails)
+        return float(low), float(high), "percentile"
+    bias = special.ndtri(below)
+    acceleration = float((pulls**3).sum()) / (6 * spread)
+    shifted = bias + special.ndtri(tails)
+    low, high = np.quantile(replicates, special.ndtr(bias + shifted / (1 - acceleration * shifted)))
+    return float(low), float(high), "BCa"
+
+
+def bootstrap_ratio(sums: Clustered, confidence: float = 0.95, seed: int = 0, replicates: int = REPLICATES) -> Estimate:
+    """A ratio of sums with the BCa interval of a cluster bootstrap; holds (replicates, clusters) floats."""
+    if sums.count < 2 or sums.variance == 0:
+        return ratio(sums, confidence)
+    drawn = weights(sums.count, replicates, seed)
+    bottoms = drawn @ sums.bottom
+    values = (drawn @ sums.top) / bottoms
+    left_out = (sums.top.sum() - sums.top) / (sums.bottom.sum() - sums.bottom)
+    low, high, name = bca(sums.value, values, left_out, confidence)
+    method = f"cluster bootstrap, {name}, {replicates} replicates"
+    return Estimate(sums.value, low, high, sums.rows, sums.count, method, confidence)
+
+
+def pieces(frame: pd.DataFrame, cluster: str | None) -> list[np.ndarray]:
+    """The row numbers of each cluster (each row, without one), clusters in order of appearance."""
+    if cluster is None:
+        return list(np.arange(len(frame))[:, None])
+    codes, names = pd.factorize(frame[cluster])
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+
+
+def resample(
+    frame: pd.DataFrame, parts: list[np.ndarray], drawn: np.ndarray, cluster: str | None = None
+) -> pd.DataFrame:
+    """The rows of the `drawn` clusters; one drawn twice becomes two clusters, named by number."""
+    chosen = [parts[i] for i in drawn]
+    rows = frame.iloc[np.concatenate(chosen)].reset_index(drop=True)
+    if cluster is not None:
+        rows[cluster] = np.repeat(np.arange(len(chosen)), [len(part) for part in chosen]).astype(str)
+    return rows
+
+
+def bootstrap(
+    statistic: Callable[[pd.DataFrame], float | None],
+    frame: pd.DataFrame,
+    cluster: str | None = None,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    replicates: int = 400,
+) -> Estimate:
+    """Any statistic of a frame with the BCa interval of a bootstrap over rows, or over clusters of rows.
+
+    The jackknife leaves out one cluster, or one of 60 groups of clusters where there are more.  Replicates in which the
+    statistic is undefined (None) are left out and counted in the method; no interval where that is most of them.
+    """
+    value = statistic(frame)
+    parts = pieces(frame, cluster)
+    count = len(parts)
+    if value is None or count < 2:
+        why = "undefined" if value is None else "one cluster: no interval"
+        return Estimate(value, None, None, len(frame), count, why, confidence)
+    generator = np.random.default_rng(seed)
+    draws = [generator.integers(0, count, count) for _ in range(replicates)]
+    found = _defined(statistic(resample(frame, parts, drawn, cluster)) for drawn in draws)
+    if len(found) < replicates / 2:
+        return Estimate(float(value), None, None, len(frame), count, "undefined in most replicates", confidence)
+    folds = np.arange(count) % min(count, JACKKNIFE) if count <= JACKKNIFE else generator.permutation(count) % JACKKNIFE
+    left = _defined(
+        statistic(resample(frame, parts, np.flatnonzero(folds != f), cluster)) for f in range(folds.max() + 1)
+    )
+    low, high, name = bca(float(value), found, left if len(left) else found[:1], confidence)
+    method = f"{'cluster ' if cluster else ''}bootstrap, {name}, {len(found)} of {replicates} replicates"
+    return Estimate(float(value), low, high, len(frame), count, method, confidence)
+
+
+def _defined(values: Iterable[float | None]) -> Floats:
+    return np.array([v for v in values if v is not None], dtype=np.float64)
