@@ -1,0 +1,234 @@
+"""A TextAttack recipe as a probe: its unmodified search asks our scheduler in the place of its own model wrapper.
+
+Knows nothing of models: the attacked one answers `Classify` requests.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+from audit.errors import RequestFailed, nearest
+from audit.kit import recipes
+from audit.kit.bridge import Ask, bridge
+from audit.types import Classify, Embed, Example, Gradient, Labels, Outcome, Saliency, Scalar, Steps, probe
+
+ENCODER = "encoder"  # the role that answers for the sentence encoder of a similarity filter
+HALF = 0.5  # share of words that input_reduction must take away to count as successful
+NEVER = -1e9  # the logit of a probability of 0
+BY_GRADIENT = "word order by the norm of each token's gradient (the recipe sums the gradient's own entries)"
+NOTHING = "the text holds nothing that this attack could change"
+UNLABELLED = "no gold label: the model's own prediction was attacked"
+
+Key = tuple[str, str, bool, int]
+
+
+@probe(Classify, ready=recipes.ready)
+def attack(
+    example: Example,
+    rng: random.Random,
+    recipe: str = "deepwordbug",
+    mlm: str = "",
+    encoder: str = "",
+    changes: int = 0,
+) -> Steps:
+    """AN ADVERSARIAL SEARCH tries to change the model's label by small edits of the text.
+
+    `recipe` is one of TextAttack's, by the names in `audit.kit.recipes`, run as it is; what had to be replaced or left
+    out is in the evidence's note.  `mlm` is the folder of a masked language model (bae, bert_attack, clare, a2t,
+    chinese), `encoder` switches the similarity filter on (the helper of that name answers), `changes` bounds the number
+    of edits (pruthi, bad_characters).  An item passes when the search fails; it has no verdict when the model had it
+    wrong before.  Without a gold label the model's own prediction is attacked.  input_reduction is the other way round:
+    it takes words away for as long as the label stays, and it is successful when at least half of them are gone.
+    """
+    seed = rng.getrandbits(64)
+    [before] = yield [question(example.text, example.pair)]
+    key = (recipe, mlm, bool(encoder), changes)
+    search = _idle[key].pop() if _idle[key] else Search(*key)
+    outcome = yield from bridge(lambda ask: search.run(example, before, ask), seed)
+    _idle[key].append(search)
+    return outcome
+
+
+@dataclass(frozen=True)
+class End:
+    """How one attack ended; `text` None is the untouched one."""
+
+    state: str
+    label: str
+    queries: int
+    words: int
+    changed: int = 0
+    notes: tuple[str, ...] = ()
+    text: str | None = None
+
+
+class Search:
+    """One Attack object of TextAttack's, which keeps its state on itself: one for each live search."""
+
+    def __init__(self, recipe: str, mlm: str = "", encoder: bool = False, changes: int = 0) -> None:
+        from audit.kit.recipes_build import build
+
+        self._victim = Victim()
+        embed = self._victim.embed if encoder else None
+        built = build(recipe, self._victim, mlm=mlm, embed=embed, changes=changes)
+        self._attack, self._notes = built.attack, built.notes
+        self._attack.goal_function.batch_size = 1 << 30  # one list of requests for each step of the search
+
+    def run(self, example: Example, before: Labels, ask: Ask) -> Outcome:
+        """Attack one example; `before` is what the model says of its untouched text."""
+        gold = _goal(example, before)
+        if gold not in before.names:
+            raise RequestFailed(f"the model has no label {gold!r}: {nearest(gold, before.names)}")
+        self._victim.meet(ask, question(example.text, example.pair), before)
+        goal, text = self._attack.goal_function, attacked(example)
+        if hasattr(goal, "target_class"):
+            goal.target_class = before.names.index(_runner_up(before, gold))
+        if not self._can_start(text):
+            state = "failed" if before.top == gold else "skipped"
+            return _outcome(example, before, End(state, before.top, 1, len(text.words), notes=(NOTHING,)))
+        result = self._attack.attack(text, before.names.index(gold))
+        last = result.perturbed_result
+        label = before.names[int(last.output)]
+        state, changed = _judge(result, text, last.attacked_text)
+        notes = (*self._notes, BY_GRADIENT) if self._victim.gave_gradients else self._notes
+        shown = _shown(last.attacked_text)
+        return _outcome(
+            example, before, End(state, label, int(last.num_queries), len(text.words), changed, notes, shown)
+        )
+
+    def _can_start(self, text: Any) -> bool:
+        """Some recipes break on a text that holds nothing they could change."""
+        swap = self._attack.transformation
+        return bool(text.words) and (not hasattr(swap, "_get_glyph_map") or bool(swap._get_glyph_map(text)))
+
+
+# Searches that nobody uses now.  One that was broken off never comes back: its state is unknown.
+_idle: dict[Key, list[Search]] = defaultdict(list)
+
+
+class Victim:
+    """The attacked model as TextAttack's recipes see it: a model wrapper that asks the scheduler."""
+
+    max_length = 1 << 20  # words; the model itself bounds and counts what it cuts off
+
+    def __init__(self) -> None:
+        self.model = self
+        self.gave_gradients = False
+        self._ask: Ask = lambda requests: []
+        self._known: tuple[Classify, Labels] | None = None
+        self._tokens: list[str] = []
+
+    def meet(self, ask: Ask, asked: Classify, answer: Labels) -> None:
+        """Start a search: whom to ask, and the one answer that is known already."""
+        self._ask, self._known = ask, (asked, answer)
+
+    def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[list[float]]:
+        """Scores of each label for each text; TextAttack takes their softmax."""
+        requests = [question(text) if isinstance(text, str) else question(*text) for text in texts]
+        if self._known and requests == [self._known[0]]:
+            return [scores(self._known[1])]
+        return [scores(answer) for answer in self._ask(requests)]  # type: ignore[arg-type]
+
+    def embed(self, texts: list[str]) -> list[tuple[float, ...]]:
+        """A vector for each text."""
+        return [answer.values for answer in self._ask([Embed(text, role=ENCODER) for text in texts])]
+
+    def get_grad(self, text: str) -> dict[str, Any]:
+        """How strongly each token bears on the model's own label: one number a token, for searches that rank words."""
+        import numpy as np
+
+        self.gave_gradients = True
+        [labels] = self._ask([question(text)])
+        [found] = self._ask([Gradient(text, labels.top)])
+        self._tokens = _pieces(text, found)
+        return {"ids": None, "gradient": np.array(found.norms, dtype=float).reshape(-1, 1)}
+
+    def tokenize(self, texts: list[str], strip_prefix: bool = False) -> list[list[str]]:
+        """The tokens of the text whose gradient was asked last."""
+        return [self._tokens for _ in texts]
+
+
+def question(text: str, pair: str = "") -> Classify:
+    """What is asked of the model about a text or a pair of texts."""
+    return Classify(text, pair)
+
+
+def attacked(example: Example) -> Any:
+    """The example as TextAttack's text; a pair has the column names that recipes know from NLI data."""
+    from audit.kit.recipes_quiet import module
+
+    columns = [("premise", example.text), ("hypothesis", example.pair)] if example.pair else [("text", example.text)]
+    return module("shared").AttackedText(OrderedDict(columns))
+
+
+def scores(answer: Labels) -> list[float]:
+    """Logits shifted to a maximum of 0, so that they never sum to 1: TextAttack takes what does for probabilities."""
+    logits: Sequence[float] = answer.logits
+    if len(logits) != len(answer.names):
+        logits = [math.log(p) if p > 0 else NEVER for p in answer.probs]
+    top = max(logits)
+    return [logit - top for logit in logits]
+
+
+def _goal(example: Example, before: Labels) -> str:
+    """The label under attack."""
+    return before.top if example.label is None else example.label
+
+
+def _pieces(text: str, found: Saliency) -> list[str]:
+    return [text[start:end] for start, end in found.spans]
+
+
+def _runner_up(answer: Labels, gold: str) -> str:
+    """The most probable label other than `gold`."""
+    return max((name for name in answer.names if name != gold), key=answer.of, default=gold)
+
+
+def _judge(result: Any, first: Any, last: Any) -> tuple[str, int]:
+    """The state of the attack in the words of the measure `attack`, and how many words it changed."""
+    kind = type(result).__name__.removesuffix("AttackResult").lower()
+    if kind == "maximized":
+        gone = len(first.words) - len(last.words)
+        return "successful" if gone >= HALF * len(first.words) else "failed", gone
+    return kind, 0 if kind == "skipped" else _changed(first, last)
+
+
+def _changed(first: Any, last: Any) -> int:
+    """TextAttack's count of changed words; where their number changed, the words that are not in both texts."""
+    if len(first.words) == len(last.words):
+        return len(first.all_words_diff(last))
+    same = SequenceMatcher(None, first.words, last.words, autojunk=False).get_matching_blocks()
+    return max(len(first.words), len(last.words)) - sum(block.size for block in same)
+
+
+def _shown(text: Any) -> str:
+    given = text.tokenizer_input
+    return given if isinstance(given, str) else "\n".join(given)
+
+
+def _outcome(example: Example, before: Labels, end: End) -> Outcome:
+    """Columns and evidence of one attack."""
+    labelled = example.label is not None
+    gold = _goal(example, before)
+    values: dict[str, Scalar] = {
+        "outcome": end.state,
+        "queries": end.queries,
+        "words": end.words,
+        "words_changed": end.changed,
+        "correct_before": int(before.top == gold) if labelled else None,
+        "correct": int(end.label == gold) if labelled else None,
+        "is_original": 0,
+        "value": int(end.label == gold),
+    }
+    original = "\n".join(filter(None, (example.text, example.pair)))
+    evidence = {"before": original, "after": original if end.text is None else end.text, "predicted": end.label}
+    evidence |= {"gold": gold} if labelled else {}
+    if notes := end.notes if labelled else (*end.notes, UNLABELLED):
+        evidence["note"] = "; ".join(notes)
+    return Outcome(None if end.state == "skipped" else end.state == "failed", values, evidence)
