@@ -17,17 +17,23 @@ def _breaks(text: str) -> Iterator[int]:
     yield from (i + 1 for i in range(len(text) - 1) if text[i] in _BREAKS and text[i + 1] not in _BREAKS + " ")
 
 
+def _language(text: str) -> str:
+    if not is_chinese(text):
+        return "en"
+    return "zh-Hant" if tables.is_traditional(text) else "zh"
+
+
 @perturbation(
     "Filler words", "口头填充词", languages="en zh", unit="share of places between words, or clauses in Chinese"
 )
 def filler_words(text: str, rng: Random) -> Iterator[Edit]:
     """Words of hesitation: "the plot was thin" becomes "the plot was, um, thin"."""
-    if is_chinese(text):
-        for place in [0, *_breaks(text)]:
-            yield Edit(place, place, pick(rng, tables.phrases("filler", "zh")))
-        return
-    for start, _ in gaps(text):
-        yield Edit(start, start, f", {pick(rng, tables.phrases('filler', 'en'))},")
+    language = _language(text)
+    pieces = tables.phrases("filler", language)
+    if language == "en":
+        yield from (Edit(start, start, f", {pick(rng, pieces)},") for start, _ in gaps(text))
+    else:
+        yield from (Edit(place, place, pick(rng, pieces)) for place in [0, *_breaks(text)])
 
 
 @perturbation("Distractor sentences", "无关句子", languages="en zh", unit="share of five added sentences")
@@ -35,10 +41,10 @@ def distractor_sentence(text: str, rng: Random) -> Iterator[Edit]:
     """Plain statements that have nothing to do with the text, before it or after it; five at strength 1."""
     if not text.strip():
         return
-    chinese = is_chinese(text)
-    space, stop = ("", "。") if chinese else (" ", ".")
+    language = _language(text)
+    space, stop = (" ", ".") if language == "en" else ("", "。")
     closed = text.rstrip()[-1] in _FINAL
-    for sentence in rng.sample(tables.phrases("distractor", "zh" if chinese else "en"), 5):
+    for sentence in rng.sample(tables.phrases("distractor", language), 5):
         if rng.random() < 0.3:
             yield Edit(0, 0, sentence + space)
         else:

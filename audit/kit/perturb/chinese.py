@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from random import Random
-from typing import Any
 
 from audit.kit.perturb import tables
 from audit.kit.perturb.edits import Edit, han, han_runs, has_mark, perturbation, pick
@@ -27,24 +25,24 @@ def _readings(text: str) -> Iterator[tuple[int, str]]:
 
     for start, end in han_runs(text):
         run = text[start:end]
-        heard = pinyin(run, style=Style.TONE3)
+        heard = pinyin(run, style=Style.TONE3, neutral_tone_with_five=True)
         if len(heard) != len(run):  # a character of which no reading is known took its neighbours with it
-            heard = [pinyin(character, style=Style.TONE3)[0] for character in run]
+            heard = [pinyin(character, style=Style.TONE3, neutral_tone_with_five=True)[0] for character in run]
         for place, (reading, *_) in zip(range(start, end), heard, strict=True):
-            if reading.isascii():
+            if reading.isascii() and reading[-1:].isdigit():
                 yield place, reading
 
 
 @perturbation("Homophones", "同音字", languages="zh", unit="share of characters with a homophone")
 def homophone(text: str, rng: Random) -> Iterator[Edit]:
     """Characters replaced by others of the same sound, as a pinyin input method offers them: 在 becomes 再."""
-    by_tone, by_sound = tables.homophones()
+    plain = tables.converted(text, "t2s")
     for place, reading in _readings(text):
         at = rng.random()
-        own = text[place]
-        others = by_tone.get(reading, "").replace(own, "") or by_sound.get(reading.rstrip("12345"), "").replace(own, "")
+        others = tables.same_sound(plain[place], reading)
         if others:
-            yield Edit(place, place + 1, others[int(at * len(others))])
+            other = others[int(at * len(others))]
+            yield Edit(place, place + 1, other if plain == text else tables.converted(other, "s2tw"))
 
 
 @perturbation("Lookalike characters", "形近字", languages="zh", unit="share of characters with a lookalike")
@@ -65,27 +63,16 @@ def character_split(text: str, rng: Random) -> Iterator[Edit]:
             yield Edit(place, place + 1, known[text[place]])
 
 
-@cache
-def _converter(name: str) -> Any:
-    from opencc import OpenCC
-
-    return OpenCC(name)
-
-
 def _converted(text: str, name: str) -> Iterator[Edit]:
-    convert = _converter(name).convert
     for start, end in han_runs(text):
-        run = text[start:end]
-        new = convert(run)
-        if len(new) != len(run):  # a phrase of another length: one by one, then
-            new = [convert(character) for character in run]
-        yield from (Edit(start + i, start + i + 1, other) for i, other in enumerate(new))
+        for place, new in enumerate(tables.converted(text[start:end], name), start):
+            yield Edit(place, place + 1, new)
 
 
 @perturbation("Traditional characters", "繁体字", languages="zh", unit="share of characters with a traditional form")
 def traditional(text: str, rng: Random) -> Iterator[Edit]:
     """Simplified characters made traditional, with regard to the phrase: 头发 becomes 頭髮."""
-    return _converted(text, "s2t")
+    return _converted(text, "s2tw")
 
 
 @perturbation("Simplified characters", "简体字", languages="zh", unit="share of characters with a simplified form")
@@ -129,4 +116,4 @@ def width(text: str, rng: Random) -> Iterator[Edit]:
 @perturbation("Pinyin", "拼音代字", languages="zh", unit="share of characters")
 def pinyin_spelling(text: str, rng: Random) -> Iterator[Edit]:
     """Characters written in pinyin without tones: 好看 becomes "haokan"."""
-    yield from (Edit(place, place + 1, reading.rstrip("12345")) for place, reading in _readings(text))
+    yield from (Edit(place, place + 1, reading[:-1]) for place, reading in _readings(text))

@@ -52,7 +52,7 @@ def homoglyphs(text: str, rng: Random) -> Iterator[Edit]:
     """Letters of other scripts that look the same, such as Cyrillic for Latin: a reader sees no difference."""
     for i in letters(text):
         if text[i] in HOMOGLYPHS:
-            yield Edit(i, i + 1, HOMOGLYPHS[text[i]][0 if rng.random() < 0.7 else -1])
+            yield Edit(i, i + 1, pick(rng, HOMOGLYPHS[text[i]]))
 
 
 @perturbation("Zero-width characters", "零宽字符", languages="en zh", unit="share of places inside words")

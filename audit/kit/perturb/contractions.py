@@ -60,7 +60,14 @@ def _shorter() -> tuple[re.Pattern[str], Mapping[str, str]]:
     negated = {f"{verb} not": short for verb, short in _NOT.items()} | {"cannot": "can't"}
     table = negated | _BE | _WILL | _WOULD | _HAVE | _HAS | _HAD
     # "Yes, it is" has no contraction: a form of be, will or have needs a word after it, "have" a participle.
-    kinds = ((negated, ""), (_BE, r"\s\w"), (_WILL | _WOULD, r"\s[A-Za-z]"), (_HAVE | _HAS | _HAD, _AFTER_HAVE))
+    # "I would not" becomes "I wouldn't", not "I'd not".
+    no = r"(?!\snot\b)"
+    kinds = (
+        (negated, ""),
+        (_BE, r"\s\w"),
+        (_WILL | _WOULD, rf"{no}\s[A-Za-z]"),
+        (_HAVE | _HAS | _HAD, no + _AFTER_HAVE),
+    )
     forms = "|".join(rf"(?:{_any(phrases)})(?!\w)(?={after})" for phrases, after in kinds)
     return re.compile(rf"\b(?:{forms})", re.IGNORECASE), table
 

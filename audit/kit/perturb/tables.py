@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from typing import Any
 
 
 @cache
@@ -36,7 +37,9 @@ def spellings() -> tuple[Mapping[str, str], Mapping[str, str]]:
 
 @cache
 def phrases(kind: str, language: str = "*") -> tuple[str, ...]:
-    """The pieces of text of one kind: filler, distractor (en, zh), url, mention, emoji, markup (*)."""
+    """The pieces of text of one kind: filler, distractor (en, zh, zh-Hant), url, mention, emoji, markup (*)."""
+    if language == "zh-Hant":
+        return tuple(converted(text, "s2tw") for text in phrases(kind, "zh"))
     found = tuple(text for what, of, text in rows("phrases.tsv") if (what, of) == (kind, language))
     if not found:
         raise LookupError(f"no phrases of kind {kind!r} for language {language!r} in audit/kit/data/phrases.tsv")
@@ -56,28 +59,52 @@ def components() -> Mapping[str, str]:
 
 
 @cache
-def homophones() -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """(reading with tone -> characters, reading without tone -> characters), the most used characters only.
+def _sounds() -> Mapping[str, str]:
+    """Reading, with its tone (hao3) and without (hao) -> the characters of level 1 of GB 2312, the 3,755 most used.
 
-    The characters are level 1 of GB 2312 (3,755), which Python's codec lists; where one of the few hundred in
-    common_characters.txt has the reading, only those are kept, because people write the common one by mistake.
+    Python's codec lists them, so that no table of them is needed here.
     """
     from pypinyin import Style, pinyin
 
-    common = frozenset(rows("common_characters.txt")[0][0])
     cells = (
         bytes([row, cell]) for row in range(0xB0, 0xD8) for cell in range(0xA1, 0xFF) if (row, cell) < (0xD7, 0xFA)
     )
-    by_tone: dict[str, list[str]] = {}
-    by_sound: dict[str, list[str]] = {}
+    # Three particles, each listed under another reading, are mixed up most of all.
+    sounds = {"de5": "的地得"}
     for character in (cell.decode("gb2312") for cell in cells):
-        reading = pinyin(character, style=Style.TONE3)[0][0]
-        by_tone.setdefault(reading, []).append(character)
-        by_sound.setdefault(reading.rstrip("12345"), []).append(character)
+        reading = pinyin(character, style=Style.TONE3, neutral_tone_with_five=True)[0][0]
+        for sound in (reading, reading[:-1]):
+            sounds[sound] = sounds.get(sound, "") + character
+    return sounds
 
-    def usual(known: dict[str, list[str]]) -> dict[str, str]:
-        best = {sound: [c for c in characters if c in common] for sound, characters in known.items()}
-        # A reading with one common character needs the rarer ones: a character is not its own homophone.
-        return {sound: "".join(best[sound] if len(best[sound]) > 1 else known[sound]) for sound in known}
 
-    return usual(by_tone), usual(by_sound)
+@cache
+def same_sound(character: str, reading: str) -> str:
+    """Other characters of this reading (hao3; a neutral tone is 5), those that people write for it by mistake.
+
+    Of the common characters the same tone first, then any tone, as an input method offers them; then the rarer ones.
+    """
+    common = frozenset(rows("common_characters.txt")[0][0])
+    exact, loose = (_sounds().get(sound, "").replace(character, "") for sound in (reading, reading[:-1]))
+    tries = ("".join(c for c in exact if c in common), "".join(c for c in loose if c in common), exact, loose)
+    return next(filter(None, tries), "")
+
+
+@cache
+def _converter(name: str) -> Any:
+    from opencc import OpenCC
+
+    return OpenCC(name)
+
+
+def converted(text: str, name: str) -> str:
+    """Chinese `text` in another script by OpenCC ("s2tw", "t2s"), always of the same length."""
+    convert = _converter(name).convert
+    new = str(convert(text))
+    # OpenCC knows phrases; one that changes the length is converted character by character, or not at all.
+    return new if len(new) == len(text) else "".join(n if len(n := convert(c)) == 1 else c for c in text)
+
+
+def is_traditional(text: str) -> bool:
+    """Whether Chinese text has characters that are written otherwise in simplified Chinese."""
+    return converted(text, "t2s") != text
