@@ -241,13 +241,14 @@ def _bands(cell: Cell, base: Finding, measure: Measure, use: MeasureUse) -> Band
 
 def _judged(base: Finding, number: Estimate, bands: Bands | None) -> Finding:
     """Verdict and severity: both look at the interval's bound nearest to *no problem*."""
+    low, high = (_possible(bound, base.unit) for bound in (number.low, number.high))
     shown = replace(
-        base, value=number.value, low=number.low, high=number.high, n=number.n, clusters=number.clusters,
+        base, value=number.value, low=low, high=high, n=number.n, clusters=number.clusters,
         method=number.method, confidence=number.confidence, limit=bands.low if bands else None,
     )  # fmt: skip
-    if bands is None or number.low is None or number.high is None:
+    if bands is None or low is None or high is None:
         return replace(shown, verdict="inconclusive", reason="" if bands else "no limit is set for this measure")
-    kind, far = _bounds(base.direction, number.low, number.high)
+    kind, far = _bounds(base.direction, low, high)
     sign = -1 if base.direction == "higher" else 1
     steps = [bands.low, bands.medium, bands.high, bands.critical]
     passed = [name for name, step in zip(ORDER, steps, strict=True) if step is not None and sign * kind > sign * step]
@@ -255,6 +256,11 @@ def _judged(base: Finding, number: Estimate, bands: Bands | None) -> Finding:
         return replace(shown, verdict="confirmed", severity=passed[-1])
     inside = sign * far <= sign * bands.low
     return replace(shown, verdict="not_detected" if inside or bands.low == 0 else "inconclusive")
+
+
+def _possible(bound: float | None, unit: str) -> float | None:
+    """A bound of a difference of shares cannot lie beyond a hundred points."""
+    return bound if bound is None or unit != "points" else min(1.0, max(-1.0, bound))
 
 
 def _bounds(direction: str, low: float, high: float) -> tuple[float, float]:

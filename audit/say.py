@@ -75,7 +75,7 @@ def _holes(finding: Finding, title: Both, when: Both | None) -> dict[str, object
         "when": {"en": condition["en"] and f" {condition['en']}", "zh": condition["zh"] and f"{condition['zh']}，"},
         "rate": rate,
         "value": rate,
-        "change": rate,
+        "change": {code: text.removeprefix("+") for code, text in rate.items()},
         "n": f"{finding.n:,}",
         "upper": upper,
         "confidence": f"{finding.confidence:.0%}",

@@ -1,0 +1,43 @@
+# Two commands do everything: `make demo` audits the embedded reference model, `make test` passes the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.PHONY: demo test check install bench clean
+
+demo: $(READY)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m audit run suites/robustness --model reference
+
+test: $(READY)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(READY)
+
+# TextAttack is installed without its own requirements: it asks for flair, which caps transformers below 5.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[attacks,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps textattack==0.3.11
+	-@$(MAKE) --no-print-directory wordnet
+	@touch $(READY)
+
+# WordNet serves one attack (PWWS); where it cannot be installed, the report says that this attack was not run.
+.PHONY: wordnet
+wordnet:
+	@if [ -e /usr/share/wordnet/index.sense ]; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  (apt-get -qq update && apt-get -qq install -y --no-install-recommends wordnet-base wordnet-sense-index) >/dev/null 2>&1 \
+	    || echo "WordNet could not be installed: the PWWS attack will be reported as not run"; \
+	else echo "without WordNet the PWWS attack is reported as not run: apt install wordnet-base wordnet-sense-index"; fi
+
+bench: $(READY)
+	$(BIN)/python bench/attacks.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info
