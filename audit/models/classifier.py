@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
-from audit.models.batches import padded
 from audit.models.labels import label_map
+from audit.models.rows import NOT_FINITE, each, embed, inputs
 from audit.models.saliency import Flipper, saliency, watch
 from audit.models.source import Source
 from audit.models.tokens import Row
 from audit.models.weights import Weights, open_weights
-from audit.types import Answer, Classify, Embed, Failed, Gradient, Labels, Request, Vector
+from audit.types import Answer, Classify, Embed, Failed, Gradient, Labels, Request
 
 
 class Classifier:
@@ -34,37 +33,24 @@ class Classifier:
             self.answers -= {Gradient}
             self.about["notes"].append("a slow tokenizer keeps no offsets, so it cannot answer Gradient")
         self.about["labels"] = list(self.labels.names)
-        # XLNet reads its summary from the last position; every other model is exact with padding on the right.
-        self.left = weights.config.model_type == "xlnet"
         self.flipper: Flipper | None = None
 
     def run(self, batch: list[Request]) -> list[Answer]:
         """One answer for each request, in order; the batch holds one kind."""
-        first = batch[0] if batch else None
+        weights, first = self.weights, batch[0] if batch else None
         if isinstance(first, Gradient):
             return self.gradients(cast(list[Gradient], batch))
         if isinstance(first, Classify):
             asked = cast(list[Classify], batch)
-            return self.each(
-                self.weights.encoder.encode([r.text for r in asked], [r.pair for r in asked]), self.classify
-            )
-        asked_vectors = cast(list[Embed], batch)
-        return self.each(self.weights.encoder.encode([r.text for r in asked_vectors]), self.embed) if batch else []
-
-    def each(self, rows: list[Row], work: Any) -> list[Answer]:
-        """Answer every distinct row once: texts that the tokenizer cannot tell apart get one and the same answer."""
-        distinct: dict[tuple[object, ...], int] = {}
-        place = [distinct.setdefault(row.key, len(distinct)) for row in rows]
-        first: list[Row] = [rows[0]] * len(distinct)
-        for row, i in zip(rows, place, strict=True):
-            first[i] = row
-        answers = self.weights.batcher.run([len(row.ids) for row in first], lambda part: work([first[i] for i in part]))
-        return [answers[i] for i in place]
+            rows = weights.encoder.encode([r.text for r in asked], [r.pair for r in asked])
+            return each(weights, rows, self.classify)
+        rows = weights.encoder.encode([r.text for r in cast(list[Embed], batch)])
+        return each(weights, rows, lambda part: embed(weights, part)) if rows else []
 
     def classify(self, rows: Sequence[Row]) -> list[Answer]:
         """Labels for one micro-batch."""
         with torch.inference_mode():
-            logits = self.logits(self.inputs(rows))
+            logits = self.logits(inputs(self.weights, rows, self.weights.left))
             finite = torch.isfinite(logits).all(-1).tolist()
             merged, probs = logits.tolist(), logits.softmax(-1).tolist()
         answers: list[Answer] = []
@@ -74,25 +60,8 @@ class Classifier:
                     Labels(tuple(shares), self.labels.names, tuple(values), dropped=row.dropped, unknown=row.unknown)
                 )
             else:
-                answers.append(Failed("the model's logits are not finite (NaN or infinity)", dropped=row.dropped))
+                answers.append(Failed(f"the model's logits {NOT_FINITE}", dropped=row.dropped))
         return answers
-
-    def embed(self, rows: Sequence[Row]) -> list[Answer]:
-        """Vectors for one micro-batch: the mean of the last hidden states over real tokens (the encoder's, if any)."""
-        inputs = self.inputs(rows)
-        with torch.inference_mode():
-            out = self.weights.model.base_model(**inputs)
-            hidden = getattr(out, "encoder_last_hidden_state", None)
-            hidden = (out.last_hidden_state if hidden is None else hidden).float()
-            mask = inputs.get("attention_mask")
-            weight = torch.ones(hidden.shape[:2], device=hidden.device) if mask is None else mask.float()
-            mean = (hidden * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
-        return [
-            Vector(tuple(values), dropped=row.dropped, unknown=row.unknown)
-            if all(map(math.isfinite, values))
-            else Failed("the model's hidden states are not finite (NaN or infinity)")
-            for row, values in zip(rows, mean.tolist(), strict=True)
-        ]
 
     def gradients(self, batch: list[Gradient]) -> list[Answer]:
         """Saliency of each text for its label; a label that the model does not have is `Failed`."""
@@ -117,14 +86,14 @@ class Classifier:
     def slopes(self, rows: Sequence[Row], targets: list[int]) -> list[torch.Tensor]:
         """For each row, d(-log p(target)) / d(input embedding): (tokens, width), float32."""
         with torch.enable_grad(), watch(self.weights.model.get_input_embeddings()) as seen:
-            logits = self.logits(self.inputs(rows))
+            logits = self.logits(inputs(self.weights, rows, self.weights.left))
             at = torch.tensor(targets, device=logits.device)
             torch.nn.functional.cross_entropy(logits, at, reduction="sum").backward()
             gradient = seen[0].grad
         if gradient is None:
             raise RuntimeError("no gradient reached the input embeddings")
         width = gradient.shape[1]
-        starts = [width - len(row.ids) if self.left else 0 for row in rows]
+        starts = [width - len(row.ids) if self.weights.left else 0 for row in rows]
         return [g[s : s + len(row.ids)].float() for g, s, row in zip(gradient, starts, rows, strict=True)]
 
     def logits(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -135,37 +104,6 @@ class Classifier:
         if self.labels.plain:
             return logits
         return torch.stack([logits[:, list(columns)].logsumexp(-1) for columns in self.labels.columns], -1)
-
-    def inputs(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
-        """Padded tensors for the model; only what it needs is made."""
-        weights, ids = self.weights, [row.ids for row in rows]
-        if not all(ids):
-            raise ValueError("the tokenizer makes no token of this text")
-        fill = pad_id(weights, ids)
-        tokens, mask = padded(ids, fill, weights.device, self.left)
-        made = {"input_ids": tokens}
-        if mask is not None:
-            made["attention_mask"] = mask
-        if any(row.types and any(row.types) for row in rows):
-            types = [row.types or [0] * len(row.ids) for row in rows]
-            fill = weights.encoder.tokenizer.pad_token_type_id or 0
-            made["token_type_ids"] = padded(types, fill, weights.device, self.left)[0]
-        return made
-
-
-def pad_id(weights: Weights, ids: Sequence[Sequence[int]]) -> int:
-    """The padding token.  Where config and tokenizer name none, one that no row holds.
-
-    Decoders find the last token of a text by looking for padding, so a token that the text may end in will not do.
-    """
-    config = weights.config.get_text_config()
-    if config.pad_token_id is None or config.pad_token_id < 0 or weights.about.get("borrowed_pad"):
-        own = weights.encoder.tokenizer.pad_token_id
-        if own is None or own >= config.vocab_size:
-            weights.about["borrowed_pad"] = True
-            own = next(i for i in range(config.vocab_size) if not any(i in row for row in ids))
-        weights.config.pad_token_id = config.pad_token_id = own
-    return int(config.pad_token_id)
 
 
 def label_names(weights: Weights, source: Source) -> list[str]:

@@ -34,6 +34,12 @@ class Weights:
     device: torch.device
     batcher: Batcher
     about: dict[str, Any]
+    borrowed_pad: bool = False  # neither config nor tokenizer names a padding token
+
+    @property
+    def left(self) -> bool:
+        """XLNet reads its summary from the last position; every other encoder is exact with padding on the right."""
+        return bool(self.config.model_type == "xlnet")
 
     @property
     def config(self) -> Any:
