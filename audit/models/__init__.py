@@ -12,6 +12,7 @@ from audit.types import Answer, Request
 
 HEADS: dict[str, str] = {
     "classifier": "audit.models.classifier:Classifier",
+    "masked": "audit.models.masked:Masked",
     "simulated": "audit.models.simulated:Simulated",
 }
 
