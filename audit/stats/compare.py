@@ -64,7 +64,7 @@ def paired_bootstrap(
     """first.value - second.value, with the BCa interval of a bootstrap that draws the same clusters for both.
 
     The two hold the same clusters in the same order (`by_cluster(..., every=True)`); a cluster may lack a denominator
-    on one side.
+    on one side.  For a difference of proportions over fewer than about 200 clusters `difference` covers better.
     """
     if first.count != second.count:
         raise ValueError(f"paired clusters must be the same: {first.count} against {second.count}")
