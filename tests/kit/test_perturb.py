@@ -183,6 +183,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "american_spelling": {"The colour grey, THEATRE": "The color gray, THEATER", "programme": "program"},
     "number_swap": {
         "3 nights": "[124-9] nights",
+        "In 1987 and 007": "In 19(?!87)\\d\\d and (?!007)\\d{3}",
         "Three stars": "(Two|Four|Five|Six|Seven|Eight|Nine|Ten|Eleven|Twelve) stars",
         "住了两个晚上": "住了[三四五六七八九]个晚上",
     },

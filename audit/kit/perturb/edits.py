@@ -36,8 +36,7 @@ class Edit(NamedTuple):
     @property
     def parts(self) -> tuple[Edit, ...]:
         """This edit and its twin, without twins."""
-        own = Edit(self.start, self.end, self.new)
-        return (own,) if self.twin is None else (own, self.twin)
+        return (self,) if self.twin is None else (self._replace(twin=None), self.twin)
 
 
 Sites = Callable[[str, Random], Iterable[Edit]]
@@ -78,7 +77,7 @@ class Perturbation:
         drawn = [(rng.random(), edit) for edit in self.sites(text, rng) if _changes(text, edit)]
         count = max(1, math.floor(strength * len(drawn) + 0.5))
         smallest = sorted(range(len(drawn)), key=lambda site: (drawn[site][0], site))[:count]
-        made = (part for site in sorted(smallest) for part in drawn[site][1].parts)
+        made = [part for site in sorted(smallest) for part in drawn[site][1].parts]
         return sorted(made, key=lambda edit: (edit.start, edit.end))
 
     def run(self, text: str, strength: float, rng: Random) -> str:
@@ -108,7 +107,7 @@ def check_strength(strength: float) -> None:
 
 
 def _changes(text: str, edit: Edit) -> bool:
-    return any(text[part.start : part.end] != part.new for part in edit.parts)
+    return text[edit.start : edit.end] != edit.new or (edit.twin is not None and _changes(text, edit.twin))
 
 
 def rewrite(text: str, edits: Iterable[Edit]) -> str:
@@ -127,8 +126,9 @@ def words(text: str) -> Iterator[tuple[int, int]]:
 
 def letters(text: str) -> Iterator[int]:
     """The place of every Latin letter of every word, but those that carry a combining mark."""
+    marked = not text.isascii()
     for start, end in words(text):
-        yield from (i for i in range(start, end) if text[i].isalpha() and not has_mark(text, i))
+        yield from (i for i in range(start, end) if text[i].isalpha() and not (marked and has_mark(text, i)))
 
 
 def has_mark(text: str, place: int) -> bool:

@@ -23,10 +23,10 @@ _SCANNER = re.compile("|".join(sorted(map(re.escape, _SCANNED), key=len, reverse
 # (letters, how they are written by ear), applied to lower-case words.
 _BY_EAR = (
     ("ph", "f"), ("tion", "shun"), ("sion", "zhun"), ("ight", "ite"), ("ough$", "uff"), ("ould", "ood"), ("^kn", "n"),
-    ("^wr", "r"), ("mb$", "m"), ("ck", "k"), ("(?<!s)c(?=[eiy])", "s"), ("(?<!s)c(?=[aoulr])", "k"), ("qu", "kw"),
-    ("x(?=.)", "ks"), ("ea(?=[a-z]{3})", "ee"), ("ai", "ay"), ("ie(?=[a-z]{2})", "ee"), ("ei", "ee"), ("que$", "k"),
-    ("wh", "w"), ("le$", "el"), ("(?<=[a-z]{2})er$", "ur"), ("or$", "er"), ("ous$", "us"), ("ce$", "se"),
-    ("dge", "j"), ("sc(?=[ei])", "s"), ("gh(?=t)", ""), ("tch", "ch"), ("(?<=[^aeiou])y$", "ee"),
+    ("^wr", "r"), ("mb$", "m"), ("ck", "k"), ("(?<!s)c(?=[eiy])", "s"), ("(?<![sc])c(?=[aoulr])", "k"), ("qu", "kw"),
+    ("x(?=.)", "ks"), ("(?<!e)ea(?=[a-z]{3})", "ee"), ("ai", "ay"), ("ie(?=[a-z]{2})", "ee"), ("ei", "ee"),
+    ("que$", "k"), ("wh", "w"), ("le$", "el"), ("(?<=[a-z]{2})er$", "ur"), ("or$", "er"), ("ous$", "us"),
+    ("ce$", "se"), ("dge", "j"), ("sc(?=[ei])", "s"), ("gh(?=t)", ""), ("tch", "ch"), ("(?<=[^aeiou])y$", "ee"),
     ("([bdfglmnprst])\\1", "\\1"), ("^psy", "sy"), ("eau", "ew"), ("ture$", "cher"), ("sure$", "zher"),
     ("ible$", "uble"), ("able$", "uble"), ("ent$", "unt"), ("ant$", "unt"), ("(?<=[aeiou])s(?=[aeiou])", "z"),
     ("o(?=me$)", "u"), ("^gu(?=[eia])", "g"), ("ew$", "oo"), ("ow$", "oe"), ("(?<=[a-z]{2})ing$", "in"),

@@ -59,11 +59,12 @@ def number_swap(text: str, rng: Random) -> Iterator[Edit]:
 
 
 def _other_number(digits: str, rng: Random) -> str:
-    first = "0123456789" if digits[0] == "0" else "123456789"
-    new = pick(rng, first) + "".join(pick(rng, "0123456789") for _ in digits[1:])
-    if new != digits:
-        return new
-    return pick(rng, first.replace(digits[0], "")) + digits[1:]
+    # A year stays in its century, so that it is still read as one.
+    kept = digits[:2] if len(digits) == 4 and digits[:2] in ("19", "20") else ""
+    rest = digits[len(kept) :]
+    first = "0123456789" if kept or rest[0] == "0" else "123456789"
+    new = pick(rng, first) + "".join(pick(rng, "0123456789") for _ in rest[1:])
+    return kept + (new if new != rest else pick(rng, first.replace(rest[0], "")) + rest[1:])
 
 
 @perturbation("Missing words", "缺词", languages="en", unit="share of words but one", keeps_meaning=False)
