@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -81,14 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.DONE)
     except Exception as error:
-        if debug:
-            raise
         what = " ".join(f"{type(error).__name__}: {error}".split())
-        _stop(f"unexpected {what[:500]} (run again with --debug to see where).", Exit.CANNOT_MEASURE, False)
+        _stop(f"unexpected {what[:500]} (run again with --debug to see where).", Exit.CANNOT_MEASURE, debug)
 
 
 def _stop(text: str, code: int, debug: bool) -> None:
     if debug:
-        raise
+        traceback.print_exc()
     click.echo(f"error: {text}", err=True)
     sys.exit(int(code))

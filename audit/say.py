@@ -41,7 +41,8 @@ def fill(template: str, language: str, holes: Mapping[str, object]) -> str:
 def cannot(missing: frozenset[type[Request]]) -> dict[str, str]:
     """Why a model that lacks these requests cannot be asked."""
     names = sorted(kind.__name__ for kind in missing)
-    asks = {code: (" or " if code == "en" else "、").join(messages()[n][code] for n in names) for code in LANGUAGES}
+    words = [messages().get(name) or {"en": f"answer {name} requests", "zh": f"回答 {name} 请求"} for name in names]
+    asks = {code: (" or " if code == "en" else "、").join(word[code] for word in words) for code in LANGUAGES}
     return say("cannot_answer", asks=asks)
 
 
