@@ -44,6 +44,7 @@ LEXNAMES = """
     verb.consumption verb.contact verb.creation verb.emotion verb.motion verb.perception verb.possession verb.social
     verb.stative verb.weather adj.ppl
 """.split()  # noqa: SIM905
+DEBIAN = "/usr/share/wordnet"  # where wordnet-base and wordnet-sense-index put theirs
 PARTS = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
 
 
@@ -71,7 +72,7 @@ def stopwords(language: str = "english") -> list[str]:
 
 def wordnet_folder() -> Path | None:
     """Where WordNet's own database files lie outside NLTK (WNSEARCHDIR, or Debian's folder), if anywhere."""
-    for place in (os.environ.get("WNSEARCHDIR", ""), "/usr/share/wordnet"):
+    for place in (os.environ.get("WNSEARCHDIR", ""), DEBIAN):
         folder = Path(place)
         if place and all((folder / name).is_file() for name in ("data.noun", "index.noun", "index.sense")):
             return folder

@@ -21,6 +21,7 @@ from audit.types import Classify, Embed, Example, Gradient, Labels, Outcome, Sal
 ENCODER = "encoder"  # the role that answers for the sentence encoder of a similarity filter
 HALF = 0.5  # share of words that input_reduction must take away to count as successful
 NEVER = -1e9  # the logit of a probability of 0
+CLOSE = 1e-4
 BY_GRADIENT = "word order by the norm of each token's gradient (the recipe sums the gradient's own entries)"
 NOTHING = "the text holds nothing that this attack could change"
 UNLABELLED = "no gold label: the model's own prediction was attacked"
@@ -168,12 +169,13 @@ def attacked(example: Example) -> Any:
 
 
 def scores(answer: Labels) -> list[float]:
-    """Logits shifted to a maximum of 0, so that they never sum to 1: TextAttack takes what does for probabilities."""
-    logits: Sequence[float] = answer.logits
+    """Numbers whose softmax are the probabilities, never summing to 1: TextAttack takes what does for probabilities."""
+    logits = list(answer.logits)
     if len(logits) != len(answer.names):
         logits = [math.log(p) if p > 0 else NEVER for p in answer.probs]
-    top = max(logits)
-    return [logit - top for logit in logits]
+    if abs(sum(logits) - 1) < CLOSE:
+        return [logit - max(logits) for logit in logits]
+    return logits
 
 
 def _goal(example: Example, before: Labels) -> str:
