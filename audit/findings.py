@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
 
-from audit import measures
+from audit import cells, measures
+from audit.cells import Cell
 from audit.errors import UsageError
 from audit.measures import Measure
-from audit.numbers import setting_text
-from audit.say import say, statement
+from audit.say import fill, say, spread, statement
 from audit.schedule import LOST
-from audit.suite import Across, Bands, Entry, MeasureUse, Sheet, cells
-from audit.types import Estimate, Finding, Record, Scalar, Severity, VerdictName
+from audit.suite import Bands, Entry, MeasureUse
+from audit.types import Estimate, Finding, Record, Severity, VerdictName
 
 ORDER: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 SHOWN = 5  # examples a finding
 TOO_MANY_ERRORS = 0.05  # of the trials: beyond this share no number is given
-Params = tuple[tuple[str, Scalar], ...]
 
 # From which value on a limitation counts, where a suite says nothing: by unit and direction.
 BANDS: Mapping[tuple[str, str], Bands] = {
@@ -35,121 +33,31 @@ BANDS: Mapping[tuple[str, str], Bands] = {
 }
 
 
-@dataclass(frozen=True)
-class Cell:
-    """The records of one entry under one setting (or, for a measure across settings, under all of them)."""
-
-    suite: str
-    sheet: Sheet
-    entry: Entry | Across
-    params: Params
-    swept: tuple[str, ...]
-    records: list[Record]
-    planned: int
-    reason: Mapping[str, str] | None
-    sampled: int | None
-    labelled: bool
-
-    @property
-    def name(self) -> str:
-        return self.entry.label if isinstance(self.entry, Entry) else self.entry.name
-
-    @property
-    def title(self) -> Mapping[str, str]:
-        plain = self.name.replace("_", " ")
-        return self.entry.title.model_dump() if self.entry.title else {"en": plain, "zh": plain}
-
-
 def findings(run: Mapping[str, Any], records: Iterable[Record]) -> list[Finding]:
     """Every finding of a run, in the order of its suites and probes.
 
     `run` is the content of run.json.  A cell with nothing measured is a *not run* or *error* finding, never left out.
     """
     found: list[Finding] = []
-    by_cell: dict[tuple[str, str, Params], list[Record]] = defaultdict(list)
-    for record in records:
-        by_cell[record.suite, record.entry, tuple(sorted(record.params.items()))].append(record)
-    for rows in by_cell.values():
-        rows.sort(key=lambda r: r.trial)
+    by_cell = cells.grouped(records)
     for suite in run["suites"]:
         found += _rows_finding(suite)
-        for cell, use in _cells(suite, by_cell):
+        for cell, use in cells.of_suite(suite, by_cell):
             found += _measured(cell, use, run["spec"].get("seed", 0))
     return found
-
-
-def _cells(suite: Mapping[str, Any], by_cell: Mapping[Any, list[Record]]) -> Iterator[tuple[Cell, MeasureUse]]:
-    sheet = Sheet.model_validate(suite["sheet"])
-    known: dict[str, list[Cell]] = {}
-    for entry, plan in zip(sheet.probes, suite["probes"], strict=True):
-        swept, labelled = tuple(entry.over), plan["labelled"]
-        whole = [
-            Cell(
-                suite["name"],
-                sheet,
-                entry,
-                params,
-                swept,
-                by_cell.get((suite["name"], entry.label, params), []),
-                plan["planned"],
-                plan["reason"],
-                plan["limit"],
-                labelled,
-            )
-            for params in cells(entry)
-        ]
-        known[entry.label] = whole
-        for use in entry.measures or sheet.measures or (MeasureUse(measure="failure_rate"),):
-            if use.across:
-                yield _merged(whole, entry, tuple(sorted(entry.settings.items()))), use
-            else:
-                yield from ((cell, use) for cell in whole)
-    for across in sheet.across:
-        yield _merged([cell for name in across.probes for cell in known[name]], across, ()), across.measure
-
-
-def _merged(parts: list[Cell], entry: Entry | Across, params: Params) -> Cell:
-    run = [cell for cell in parts if cell.reason is None]
-    first = (run or parts)[0]
-    records = [record for cell in run for record in cell.records]
-    planned = sum(cell.planned for cell in run)
-    return replace(first, entry=entry, params=params, swept=(), records=records, planned=planned)
 
 
 def _measured(cell: Cell, use: MeasureUse, seed: int) -> Iterator[Finding]:
     """The findings of one measure on one cell: of all rows, then of each group where the suite asks for that."""
     measure = measures.get(use.measure)
-    base = _base(cell, use, measure)
+    base = cells.base(cell, use, measure)
     if cell.reason is not None:
         yield _unmeasured(base, "not_run", cell.reason)
         return
     yield _finding(cell, use, base, cell.records, seed)
-    groups = sorted({r.group for r in cell.records if r.group}) if "group" in use.by else []
-    for group in groups if len(groups) > 1 else []:
+    for group in cells.slices(cell, use):
         part = replace(base, id=f"{base.id}@{group}", group=group)
         yield _finding(cell, use, part, [r for r in cell.records if r.group == group], seed)
-
-
-def _base(cell: Cell, use: MeasureUse, measure: Measure) -> Finding:
-    key = use.key or measure.headline
-    if key not in measure.results:
-        raise UsageError(
-            f"suite {cell.suite!r}: measure {use.measure!r} has no result {key!r}: {', '.join(measure.results)}"
-        )
-    name = use.key or measure.name
-    swept = [f"{name_}={setting_text(value)}" for name_, value in cell.params if name_ in cell.swept]
-    return Finding(
-        id="/".join([cell.suite, cell.name, *swept, name]),
-        suite=cell.suite,
-        probe=cell.name,
-        params=dict(cell.params),
-        group="",
-        measure=name,
-        direction=measure.results[key].direction,
-        unit=measure.results[key].unit,
-        card=measure.card,
-        card_hash=measure.card_hash,
-    )
 
 
 def _unmeasured(base: Finding, verdict: VerdictName, reason: Mapping[str, str]) -> Finding:
@@ -159,9 +67,9 @@ def _unmeasured(base: Finding, verdict: VerdictName, reason: Mapping[str, str]) 
 
 def _finding(cell: Cell, use: MeasureUse, base: Finding, every: list[Record], seed: int) -> Finding:
     measure = measures.get(use.measure)
-    kept = [r for r in every if r.outcome is not None and r.unknown <= LOST]
-    frame = _frame(kept)
-    usable = _usable(frame, measure)
+    kept = cells.readable(every)
+    frame = cells.frame(kept)
+    usable = cells.usable(frame, measure)
     base = replace(
         base,
         skipped=len(kept) - len(usable),
@@ -209,26 +117,6 @@ def _no_rows(cell: Cell, measure: Measure, frame: pd.DataFrame) -> dict[str, str
     if "edited" in frame and not frame["edited"].fillna(0).astype(bool).any():
         return say("no_site")
     return say("no_column", column=", ".join(absent))
-
-
-def _frame(records: list[Record]) -> pd.DataFrame:
-    """One row a record: what it is about, its settings, its values."""
-    rows = []
-    for record in records:
-        assert record.outcome is not None
-        row = {"item_id": record.example, "cluster": record.example, "group": record.group, "probe": record.entry}
-        passed = record.outcome.passed
-        rows.append(
-            {**row, **record.params, "passed": None if passed is None else int(passed), **record.outcome.values}
-        )
-    return pd.DataFrame(rows)
-
-
-def _usable(frame: pd.DataFrame, measure: Measure) -> pd.DataFrame:
-    """The rows that have a value in every column that the measure needs."""
-    if any(name not in frame for name in measure.columns):
-        return frame.iloc[:0]
-    return frame.dropna(subset=list(measure.columns))
 
 
 def _bands(cell: Cell, base: Finding, measure: Measure, use: MeasureUse) -> Bands | None:
@@ -291,6 +179,9 @@ def _said(cell: Cell, use: MeasureUse, finding: Finding, every: list[Record]) ->
     entry = cell.entry
     uses = (entry.measures or cell.sheet.measures) if isinstance(entry, Entry) else (use,)
     when = entry.when.model_dump() if entry.when else None
+    if when and isinstance(entry, Entry):
+        ranges = {f"with.{name}": spread(values) for name, values in entry.over.items() if name not in finding.params}
+        when = {code: fill(text, code, ranges) for code, text in when.items()}
     says = entry.says.model_dump() if entry.says and use == (uses or (use,))[0] else None
     text = statement(finding, cell.title, when, says, cell.sampled)
     tails = []
