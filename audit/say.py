@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from audit.numbers import decimals, plain, scaled, setting_text, value_text
@@ -66,8 +66,8 @@ def _sentence(text: str) -> str:
 
 
 def _holes(finding: Finding, title: Both, when: Both | None) -> dict[str, object]:
-    settings = {f"with.{name}": _setting(name, value) for name, value in finding.params.items()}
-    settings |= {name: _setting(name, value) for name, value in finding.params.items()}
+    settings = {f"with.{name}": _setting(value) for name, value in finding.params.items()}
+    settings |= {name: _setting(value) for name, value in finding.params.items()}
     condition = {code: fill(when[code], code, settings) for code in LANGUAGES} if when else {"en": "", "zh": ""}
     rate = quoted(finding)
     upper = value_text(_upper(finding), finding.unit, 1)
@@ -84,11 +84,19 @@ def _holes(finding: Finding, title: Both, when: Both | None) -> dict[str, object
     }
 
 
-def _setting(name: str, value: Scalar) -> str:
+def _setting(value: Scalar) -> str:
     """A setting in a sentence: shares as percentages, the rest as they are."""
     if isinstance(value, float) and 0 <= value <= 1:
         return f"{value * 100:g}%"
     return setting_text(value)
+
+
+def spread(values: Sequence[Scalar]) -> str:
+    """All settings of a sweep in a sentence: `2%–20%` for numbers, `a, b` for the rest."""
+    if len(values) > 1 and all(isinstance(value, int | float) for value in values):
+        ordered = sorted(values, key=lambda value: float(value or 0))
+        return f"{_setting(ordered[0])}–{_setting(ordered[-1])}"
+    return ", ".join(_setting(value) for value in values)
 
 
 def _upper(finding: Finding) -> float | None:

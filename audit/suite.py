@@ -72,10 +72,14 @@ class Data(Shape):
 
 
 class MeasureUse(Shape):
-    """A measure, which of its results to report, of which slices, and whether over all settings of a sweep at once."""
+    """A measure, which of its results to report, of which slices, and whether over all settings of a sweep at once.
+
+    `unit` says what a measure that takes any number was given (shares: proportion).
+    """
 
     measure: str
     key: str = ""
+    unit: Literal["proportion", "percent", "points", "score", "count"] | None = None
     across: bool = False
     by: tuple[Literal["group"], ...] = ()
 
