@@ -12,6 +12,7 @@ from audit.types import Answer, Request
 
 HEADS: dict[str, str] = {
     "classifier": "audit.models.classifier:Classifier",
+    "causal": "audit.models.causal:Causal",
     "masked": "audit.models.masked:Masked",
     "simulated": "audit.models.simulated:Simulated",
 }
@@ -23,7 +24,9 @@ class LoadOptions:
 
     `head` "" means: what the checkpoint's architecture says.  `batch_tokens` 0 means: chosen for the device.
     `labels` maps the model's label names to the data's; labels that get one name have their probabilities summed.
-    `chat` (auto, never, always) and `verbalisers` (label -> answer text) are for language models.
+    `overlong` (error, truncate, skip) is what becomes of a text longer than the context; "" truncates for classifiers
+    and is an error for language models.  For these, `chat` (auto, never, always) says whether prompts go through the
+    chat template, `verbalisers` (label -> answer text) and `template` (with {text} and {pair}) let them classify.
     """
 
     head: str = ""
@@ -37,6 +40,8 @@ class LoadOptions:
     device_map: str = ""
     chat: str = "auto"
     verbalisers: Mapping[str, str] | None = None
+    template: str = ""
+    overlong: str = ""
 
 
 class LoadedModel(Protocol):
@@ -73,6 +78,7 @@ def check(options: LoadOptions) -> None:
     for name, value, known in (
         ("dtype", options.dtype, ("auto", "float32", "bfloat16", "float16")),
         ("chat", options.chat, ("auto", "never", "always")),
+        ("overlong", options.overlong or "error", ("error", "truncate", "skip")),
     ):
         if value not in known:
             raise UsageError(f"{name} {value!r} is not one of {', '.join(known)}: {nearest(value, known)}")

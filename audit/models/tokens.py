@@ -57,6 +57,10 @@ class Encoder:
                 rows[i] = row
         return [row for row in rows if row is not None]
 
+    def whole(self, texts: list[str], special: bool = True) -> list[Row]:
+        """One row a text, however long, with or without special tokens."""
+        return self._encode(texts, None, special, cut=False)
+
     def spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Ids and character ranges of one text (fast tokenizers only); (0, 0) for what is no part of the text."""
         made = self.tokenizer.backend_tokenizer.encode(clean(text))
@@ -67,10 +71,10 @@ class Encoder:
             ranges.append((0, 0) if special or start >= end else (start, start + len(piece.strip())))
         return made.ids, ranges
 
-    def _encode(self, texts: list[str], pairs: list[str] | None) -> list[Row]:
+    def _encode(self, texts: list[str], pairs: list[str] | None, special: bool = True, cut: bool = True) -> list[Row]:
         texts, pairs = [clean(t) for t in texts], pairs and [clean(p) for p in pairs]
-        all_ids, all_types = self._ids(texts, pairs)
-        least = self._added[pairs is not None]
+        all_ids, all_types = self._ids(texts, pairs, special)
+        least = self._added[pairs is not None] if special else 0
         rows = []
         for i, ids in enumerate(all_ids):
             types = all_types[i] if all_types is not None else None
@@ -81,19 +85,22 @@ class Encoder:
             elif len(ids) <= least and (text + pair).strip():
                 unknown = 1.0
             dropped = 0
-            if self.context and len(ids) > self.context:
+            if cut and self.context and len(ids) > self.context:
                 whole = len(ids)
                 ids, types = self._cut(text, pair)
                 dropped = whole - len(ids)
             rows.append(Row(ids, types, dropped, unknown))
         return rows
 
-    def _ids(self, texts: list[str], pairs: list[str] | None) -> tuple[list[list[int]], list[list[int]] | None]:
+    def _ids(
+        self, texts: list[str], pairs: list[str] | None, special: bool
+    ) -> tuple[list[list[int]], list[list[int]] | None]:
         if self.fast:
             backend = self.tokenizer.backend_tokenizer
-            made = backend.encode_batch_fast(texts if pairs is None else list(zip(texts, pairs, strict=True)))
+            asked = texts if pairs is None else list(zip(texts, pairs, strict=True))
+            made = backend.encode_batch_fast(asked, add_special_tokens=special)
             return [e.ids for e in made], [e.type_ids for e in made] if self.segments else None
-        found = self.tokenizer(texts, pairs, truncation=False, verbose=False)
+        found = self.tokenizer(texts, pairs, add_special_tokens=special, truncation=False, verbose=False)
         return found["input_ids"], found.get("token_type_ids") if self.segments else None
 
     def _cut(self, text: str, pair: str) -> tuple[list[int], list[int] | None]:

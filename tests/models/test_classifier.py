@@ -35,7 +35,10 @@ def alone(folder, text, pair=None, **how):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     found = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
-        return found(**tokenizer(text, pair, return_tensors="pt", **how)).logits[0].tolist()
+        row = tokenizer(text, pair, return_tensors="pt", **how)
+        if isinstance(found, transformers.DistilBertForSequenceClassification):
+            row.pop("token_type_ids", None)
+        return found(**row).logits[0].tolist()
 
 
 def small(kind, tokenizer, **more):
