@@ -11,7 +11,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +77,14 @@ class Store:
             yield out
         finally:
             os.close(out)
+
+
+def _line(record: Record) -> bytes:
+    """A record as one line of JSON; its fields are flat, so no deep copy is made."""
+    row = {**vars(record), "params": dict(record.params)}
+    if (outcome := record.outcome) is not None:
+        row["outcome"] = {**vars(outcome), "values": dict(outcome.values), "evidence": dict(outcome.evidence)}
+    return json.dumps(row, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
 
 
 def _repair(out: int) -> None:
