@@ -54,10 +54,7 @@ class Store:
         """Write each record as one line, in one system call, and pass it on.  The only writer holds a lock."""
         with self._locked() as out:
             for record in records:
-                os.write(
-                    out,
-                    json.dumps(asdict(record), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n",
-                )
+                os.write(out, _line(record))
                 yield record
 
     @contextmanager
