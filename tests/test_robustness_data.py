@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import opencc
 import pytest
+from public_text import bare, found_in_public
 from rapidfuzz import fuzz, process
 
 DATA = Path(__file__).parents[1] / "suites" / "robustness" / "data"
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 LANGUAGES = ("en", "zh")
 LEAST = {"en": 300, "zh": 150}
 LENGTH = {"en": (6, 40), "zh": (8, 60)}
@@ -32,11 +30,6 @@ def rows(language: str) -> list[Row]:
 
 def length(text: str, language: str) -> int:
     return len(text.split()) if language == "en" else len(text)
-
-
-def bare(text: str) -> str:
-    """Letters and digits only, in lower case: equal for two spellings of punctuation, spacing and tokenising."""
-    return "".join(c for c in text.lower() if c.isalnum())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -153,33 +146,6 @@ def test_perturbations_find_places_to_act(language: str, pattern: str, least: in
     assert sum(bool(re.search(pattern, row["text"])) for row in rows(language)) >= least
 
 
-def _english_public(folder: Path) -> Iterator[str]:
-    with zipfile.ZipFile(folder / "text" / "sentence_polarity.zip") as box:
-        for part in ("neg", "pos"):
-            yield from box.read(f"sentence_polarity/rt-polarity.{part}").decode("latin-1").splitlines()
-    for name in ("train", "dev", "test"):
-        for line in (folder / "sst2" / f"{name}.tsv").read_text(encoding="utf-8").splitlines():
-            yield line.rsplit("\t", 1)[0]
-    with zipfile.ZipFile(folder / "text" / "product_reviews_1.zip") as box:
-        for name in box.namelist():
-            if name.endswith(".txt") and "README" not in name:
-                for line in box.read(name).decode("latin-1").splitlines():
-                    yield line.split("##", 1)[-1]
-
-
-def _chinese_public(folder: Path) -> Iterator[str]:
-    yield from (folder / "zh" / "ChnSentiCorp_htl_all.csv").read_text(encoding="utf-8-sig").splitlines()
-    for path in sorted((folder / "zh" / "eprstmt").glob("*.json")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield json.loads(line)["sentence"]
-
-
-@pytest.mark.parametrize(("language", "public"), [("en", _english_public), ("zh", _chinese_public)])
-def test_no_sentence_is_from_a_public_set(language: str, public) -> None:
-    needed = {"en": ("text", "sst2"), "zh": ("zh",)}[language]
-    if not all((SHARED / name).is_dir() for name in needed):
-        pytest.skip("the public review sets in the folder 'shared' are not beside this checkout")
-    theirs = "\n".join(bare(line) for line in public(SHARED))
-    assert len(theirs) > 100_000
-    found = [row["id"] for row in rows(language) if bare(row["text"]) in theirs]
-    assert not found
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_sentence_is_from_a_public_set(language: str) -> None:
+    assert not found_in_public([row["text"] for row in rows(language)], language)
