@@ -53,9 +53,9 @@ def estimate(
 ) -> tuple[Estimate, dict[str, Any]]:
     """One result (default the headline) with its interval, and the whole result.
 
-    The interval is the function's own where it has terms (proportions and ratios of sums), else a cluster bootstrap
-    over column `cluster`, the measure's own cluster column, or rows.  An undefined result has value None and the reason
-    in `method`.  UsageError for a key, column or value that is not there.
+    The interval is closed-form where the result has terms (proportions and ratios of sums), the result's own where it
+    names one, else a bootstrap over column `cluster`, the measure's own cluster column, or rows.  An undefined result
+    has value None and the reason in `method`.  UsageError for a key, column or value that is not there.
     """
     key = key or measure.headline
     if key not in measure.results:
@@ -70,6 +70,8 @@ def estimate(
         return Estimate(None, n=len(clean), method=why, confidence=confidence), values
     if result.none:
         return Estimate(values[key], n=len(clean), method=result.none, confidence=confidence), values
+    if result.interval is not None:
+        return result.interval(clean, confidence, seed), values
     if result.terms is not None:
         return _scaled(result.terms(clean).estimate(confidence), result.scale), values
     cluster = "cluster" if "cluster" in clean else measure.cluster or None

@@ -15,13 +15,19 @@ from audit.errors import UsageError, nearest
 
 @dataclass(frozen=True)
 class Column:
-    """What one column may hold.  `kind`: binary, number, label, text or texts; `null`: may a value be missing?"""
+    """What one column may hold.
+
+    `kind`: binary, number, label, text or texts; `null`: may a value be missing?; `blank`: may a label be ""?; `alias`:
+    another name the column may have.
+    """
 
     kind: str
     low: float = -math.inf
     high: float = math.inf
     allowed: tuple[str, ...] = ()
     null: bool = False
+    blank: bool = False
+    alias: str = ""
 
     @property
     def says(self) -> str:
@@ -38,7 +44,7 @@ class Column:
 WORDS = {
     "binary": "0, 1, true, false",
     "number": "a finite number",
-    "label": "a string, an integer or true/false, of one type throughout",
+    "label": "a string that is not empty, a number or true/false, of one type throughout",
     "text": "a string",
     "texts": "a string or a list of strings",
 }
@@ -47,6 +53,7 @@ NUMBER = Column("number")
 PROBABILITY = Column("number", 0, 1)
 COUNT = Column("number", 0)
 LABEL = Column("label")
+ANSWER = Column("label", blank=True)
 TEXT = Column("text")
 TEXTS = Column("texts")
 OPTIONAL_CLUSTER = {"cluster": LABEL}
@@ -63,6 +70,8 @@ def checked(frame: pd.DataFrame, required: Mapping[str, Column], optional: Mappi
     UsageError names the column, the row (counted from 1) and the allowed values.
     """
     for name, column in required.items():
+        if column.alias and column.alias in frame.columns and name not in frame.columns:
+            frame = frame.rename(columns={column.alias: name})
         if name not in frame.columns:
             have = nearest(name, frame.columns)
             raise UsageError(f"no column {name!r} (allowed values: {column.says}): {have}")
@@ -114,7 +123,8 @@ def _labels(values: Any, missing: Any, name: str, column: Column) -> Any:
         word, kind = (None, "") if missing[row] else label(value)
         if not missing[row]:
             kinds.setdefault(kind, row)
-        if not missing[row] and (kind == "other" or (column.allowed and word not in column.allowed)):
+        wrong = kind == "other" or (column.allowed and word not in column.allowed) or (word == "" and not column.blank)
+        if wrong and not missing[row]:
             refuse(values, name, column, row)
         words.append(word)
     if len(kinds) > 1:
@@ -130,8 +140,8 @@ def label(value: Any) -> tuple[str, str]:
         return str(bool(value)), "bool"
     if isinstance(value, int | np.integer):
         return str(int(value)), "number"
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value)), "number"
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        return (str(int(value)) if float(value).is_integer() else repr(float(value))), "number"
     return str(value), "other"
 
 

@@ -17,6 +17,7 @@ from audit.types import Direction, Estimate
 
 Unit = Literal["proportion", "percent", "points", "score", "count"]
 Rows = Callable[[pd.DataFrame], pd.DataFrame]
+Interval = Callable[[pd.DataFrame, float, int], Estimate]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,11 @@ class Terms:
 
 @dataclass(frozen=True)
 class Result:
-    """One result key: which way is worse, what would be ideal, its unit, and its rows where it is a ratio of sums.
+    """One result key: which way is better, what would be ideal, its unit, and where its interval comes from.
 
-    `terms` gets the checked frame; its ratio times `scale` is the result, `undefined` the reason where there is nothing
-    to divide by.  `none` says why no interval is given.
+    `direction` zero: best at `ideal`, worse on either side.  `terms` gets the checked frame; its ratio times `scale` is
+    the result, `undefined` the reason where there is nothing to divide by.  `interval` is for results that are no ratio
+    of sums: (checked frame, confidence, seed) to an estimate.  `none` says why no interval is given.
     """
 
     direction: Direction = "none"
@@ -58,6 +60,7 @@ class Result:
     scale: float = 1.0
     undefined: str = "no rows to divide by"
     none: str = ""
+    interval: Interval | None = field(default=None, compare=False)
 
 
 def solve(frame: pd.DataFrame, results: Mapping[str, Result]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from audit.stats.intervals import Clustered, by_cluster, clopper_pearson, normal_quantile, t_quantile, wilson_bounds
-from audit.stats.resampling import REPLICATES, bca, weights
+from audit.stats.resampling import bca, weights
 from audit.types import Estimate
 
 
@@ -59,7 +59,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def paired_bootstrap(
-    first: Clustered, second: Clustered, *, confidence: float = 0.95, seed: int = 0, replicates: int = REPLICATES
+    first: Clustered, second: Clustered, *, confidence: float = 0.95, seed: int = 0, replicates: int = 0
 ) -> Estimate:
     """first.value - second.value, with the BCa interval of a bootstrap that draws the same clusters for both.
 

@@ -12,13 +12,18 @@ from scipy import special
 from audit.stats.intervals import Clustered, Floats, ratio
 from audit.types import Estimate
 
-REPLICATES = 2000
 JACKKNIFE = 60
 
 
+def enough(count: int) -> int:
+    """Replicates of a vectorised bootstrap: 2,000, fewer (at least 200) beyond 10,000 clusters, to bound memory."""
+    return int(np.clip(20_000_000 // max(count, 1), 200, 2000))
+
+
 @functools.lru_cache(maxsize=2)
-def weights(count: int, replicates: int = REPLICATES, seed: int = 0) -> Floats:
-    """How often each of `count` clusters is drawn in each bootstrap replicate: (replicates, count)."""
+def weights(count: int, replicates: int = 0, seed: int = 0) -> Floats:
+    """How often each of `count` clusters is drawn in each bootstrap replicate: (replicates or `enough`, count)."""
+    replicates = replicates or enough(count)
     generator = np.random.default_rng(seed)
     drawn: Floats = generator.multinomial(count, np.full(count, 1 / count), size=replicates).astype(float)
     drawn.flags.writeable = False
@@ -46,7 +51,7 @@ def bca(value: float, replicates: Floats, jackknife: Floats, confidence: float =
     return float(low), float(high), "BCa"
 
 
-def bootstrap_ratio(sums: Clustered, confidence: float = 0.95, seed: int = 0, replicates: int = REPLICATES) -> Estimate:
+def bootstrap_ratio(sums: Clustered, confidence: float = 0.95, seed: int = 0, replicates: int = 0) -> Estimate:
     """A ratio of sums with the BCa interval of a cluster bootstrap; holds (replicates, clusters) floats."""
     if sums.count < 2 or sums.variance == 0:
         return ratio(sums, confidence)
@@ -55,7 +60,7 @@ def bootstrap_ratio(sums: Clustered, confidence: float = 0.95, seed: int = 0, re
     values = (drawn @ sums.top) / bottoms
     left_out = (sums.top.sum() - sums.top) / (sums.bottom.sum() - sums.bottom)
     low, high, name = bca(sums.value, values, left_out, confidence)
-    method = f"cluster bootstrap, {name}, {replicates} replicates"
+    method = f"cluster bootstrap, {name}, {len(drawn)} replicates"
     return Estimate(sums.value, low, high, sums.rows, sums.count, method, confidence)
 
 

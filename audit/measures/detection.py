@@ -1,0 +1,115 @@
+"""How well a score separates two kinds of rows: areas under curves, and the same within groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats as scipy_stats
+
+from audit.measures.columns import BINARY, NUMBER, OPTIONAL_CLUSTER
+from audit.measures.define import Result, explained, measure
+
+
+def auc(higher: Any, lower: Any) -> float | None:
+    """The chance that a score of `higher` exceeds one of `lower`, ties counting half; None where one is empty."""
+    if len(higher) == 0 or len(lower) == 0:
+        return None
+    ranks = scipy_stats.rankdata(np.concatenate([higher, lower]))
+    pairs = len(higher) * len(lower)
+    return float((ranks[: len(higher)].sum() - len(higher) * (len(higher) + 1) / 2) / pairs)
+
+
+def average_precision(positive: Any, negative: Any) -> float:
+    """Precision averaged over the steps of recall, thresholds taken from the top; equal scores are one step."""
+    scores = np.concatenate([positive, negative])
+    truth = np.repeat([1.0, 0.0], [len(positive), len(negative)])
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.diff(scores[order]) != 0, True)
+    hits = np.cumsum(truth[order])[ends]
+    steps = np.diff(np.append(0.0, hits)) / len(positive)
+    return float((steps * hits / (np.flatnonzero(ends) + 1)).sum())
+
+
+ONE_KIND = "only one kind of row: needs both is_ood 0 and is_ood 1"
+
+
+@measure(
+    columns={"score": NUMBER, "is_ood": BINARY},
+    optional=OPTIONAL_CLUSTER,
+    results={
+        "auroc": Result("higher", 1.0, "score"),
+        "aupr": Result("higher", 1.0, "score"),
+        "fpr_at_95_tpr": Result("lower", 0.0, "proportion"),
+        "aupr_out": Result("higher", 1.0, "score"),
+    },
+)
+def ood_detection(frame: pd.DataFrame) -> dict[str, Any]:
+    """How well a score tells in-distribution inputs from out-of-distribution ones.
+
+    Row: one item; `score` is higher where the item looks more in-distribution.  In-distribution is the positive class.
+    auroc: the chance that an in-distribution item scores higher, ties counting half.  aupr: average precision (a step
+    function, not trapezoids) of finding in-distribution items; aupr_out the same for out-of-distribution ones, by the
+    negated score.  fpr_at_95_tpr: share of out-of-distribution items accepted by the highest threshold that accepts at
+    least 95% of the in-distribution ones.
+    Direction: higher is better but for fpr_at_95_tpr; chance is 0.5 for auroc and the class's share for aupr.
+    Source: Hendrycks and Gimpel 2017; Liang et al. 2018 for FPR at 95% TPR.
+    Validity: aupr depends on the mix of the two kinds; easy outliers say nothing of near ones.
+    """
+    score, out = frame["score"].to_numpy(), frame["is_ood"].to_numpy() == 1
+    inside, outside = score[~out], score[out]
+    keys = ("auroc", "aupr", "fpr_at_95_tpr", "aupr_out")
+    if len(inside) == 0 or len(outside) == 0:
+        return explained(dict.fromkeys(keys), dict.fromkeys(keys, ONE_KIND))
+    kept = -(-len(inside) * 95 // 100)
+    threshold = np.sort(inside)[len(inside) - kept]
+    return {
+        "auroc": auc(inside, outside),
+        "aupr": average_precision(inside, outside),
+        "fpr_at_95_tpr": float((outside >= threshold).mean()),
+        "aupr_out": average_precision(-outside, -inside),
+    }
+
+
+AUCS = {
+    "subgroup_auc": "needs positives and negatives of the subgroup",
+    "bpsn_auc": "needs negatives of the subgroup and positives of the background",
+    "bnsp_auc": "needs positives of the subgroup and negatives of the background",
+    "positive_aeg": "needs positives of the subgroup and of the background",
+    "negative_aeg": "needs negatives of the subgroup and of the background",
+}
+
+
+@measure(
+    columns={"score": NUMBER, "label": BINARY, "subgroup": BINARY},
+    optional=OPTIONAL_CLUSTER,
+    results={
+        key: Result(*(("zero", 0.0) if key.endswith("aeg") else ("higher", 1.0)), "score", undefined=why)
+        for key, why in AUCS.items()
+    },
+)
+def identity_auc(frame: pd.DataFrame) -> dict[str, Any]:
+    """How well a score separates the classes when some texts mention an identity.
+
+    Row: one item; `score` is higher where the positive (toxic) class is likelier, `subgroup` 1 where the identity is
+    mentioned, background elsewhere.  subgroup_auc: within the subgroup.  bpsn_auc: subgroup negatives against
+    background positives (low: harmless mentions score like toxic texts).  bnsp_auc: background negatives against
+    subgroup positives (low: toxic mentions are missed).  positive_aeg, negative_aeg: 0.5 - U / (n1 n2), U counting the
+    pairs in which the subgroup's item of that class scores above the background's, ties half.
+    Direction: areas higher (ideal 1), gaps zero (below 0: the subgroup scores higher).
+    Source: Borkan et al. 2019.
+    Validity: areas ignore where the threshold lies; the background holds all other identities too.
+    """
+    score = frame["score"].to_numpy()
+    label, group = frame["label"].to_numpy() == 1, frame["subgroup"].to_numpy() == 1
+    part = {(a, b): score[(label == a) & (group == b)] for a in (True, False) for b in (True, False)}
+    gaps = [auc(part[c, True], part[c, False]) for c in (True, False)]
+    values = {
+        "subgroup_auc": auc(part[True, True], part[False, True]),
+        "bpsn_auc": auc(part[True, False], part[False, True]),
+        "bnsp_auc": auc(part[True, True], part[False, False]),
+        "positive_aeg": None if gaps[0] is None else 0.5 - gaps[0],
+        "negative_aeg": None if gaps[1] is None else 0.5 - gaps[1],
+    }
+    return explained(values, AUCS)
