@@ -98,20 +98,18 @@ def ready(recipe: str = "deepwordbug", mlm: str = "", encoder: str = "", changes
         raise UsageError(f"the recipe {recipe!r} has no number of changes to set; those that have: {limited}")
     if importlib.util.find_spec("textattack") is None:
         return f"the package textattack is not installed ({INSTALL})"
-    reasons = [lacks(resource, mlm=mlm, encoder=encoder) for resource in wanted.needs]
+    reasons = [lacks(resource, mlm=mlm) for resource in wanted.needs]
+    if encoder and not (Path(encoder) / "config.json").is_file():
+        reasons.append(
+            f"no sentence encoder in {encoder} (it has no config.json): name a local one with --helper encoder="
+        )
     return "; ".join(reason for reason in reasons if reason)
 
 
-def lacks(resource: str, *, mlm: str = "", encoder: str = "") -> str:
+def lacks(resource: str, *, mlm: str = "") -> str:
     """Why a resource is not here and how to get it; "" where it is."""
     if resource == "mlm":
         return _masked_model(mlm)
-    if resource == "encoder":
-        return (
-            ""
-            if encoder
-            else "no sentence encoder (Universal Sentence Encoder, SBERT): --helper encoder=FOLDER names one"
-        )
     return LACKS[resource]()
 
 
@@ -205,4 +203,7 @@ LACKS: dict[str, Callable[[], str]] = {
     "gpt2": _gpt2,
     "hownet": _hownet,
     "homophones": _homophones,
+    "encoder": lambda: (
+        "no sentence encoder (Universal Sentence Encoder, SBERT): --helper encoder=FOLDER names a local one"
+    ),
 }

@@ -19,7 +19,7 @@ from typing import Any
 from audit.kit import recipes_resources as resources
 from audit.kit.recipes import Recipe, lacks, recipe_named
 from audit.kit.recipes_quiet import load, module, quiet, swapped
-from audit.kit.recipes_standins import Embedder, masked, no_filter, no_swap, similarity, word_class
+from audit.kit.recipes_standins import masked, no_filter, no_swap, similarity, word_class
 
 Stand = tuple[Any, str, Any]  # owner, attribute, what it is while the recipe is built
 
@@ -43,11 +43,11 @@ class Built:
     notes: tuple[str, ...]
 
 
-def build(recipe: str, victim: Any, *, mlm: str = "", embed: Embedder | None = None, changes: int = 0) -> Built:
+def build(recipe: str, victim: Any, *, mlm: str = "", encoder: str = "", changes: int = 0) -> Built:
     """The recipe's own Attack on `victim`, a model wrapper of TextAttack's or anything that looks like one.
 
-    `mlm` is the folder of a local masked language model, `embed` gives sentence vectors in the place of the encoder
-    that the recipe names, `changes` bounds its edits (0: as the recipe says).  Only for what `recipes.ready` calls
+    `mlm` is the folder of a local masked language model, `encoder` that of a sentence encoder to take the place of the
+    one that the recipe names, `changes` bounds its edits (0: as the recipe says).  Only for what `recipes.ready` calls
     ready.
     """
     load()
@@ -61,7 +61,7 @@ def build(recipe: str, victim: Any, *, mlm: str = "", embed: Embedder | None = N
         owner = sys.modules[cls.__module__]
         for stand in [
             *_parts(owner, wanted, mlm, notes),
-            *_encoders(owner, embed, notes),
+            *_encoders(owner, encoder, notes),
             *_tables(owner),
             *_models(mlm),
         ]:
@@ -88,17 +88,17 @@ def _parts(owner: ModuleType, recipe: Recipe, mlm: str, notes: list[str]) -> Ite
             yield owner, name, no_filter() if resource == "tagger" else no_swap()
 
 
-def _encoders(owner: ModuleType, embed: Embedder | None, notes: list[str]) -> Iterator[Stand]:
+def _encoders(owner: ModuleType, folder: str, notes: list[str]) -> Iterator[Stand]:
     """The sentence encoders, which all come from a network."""
     for name in ("UniversalSentenceEncoder", "SBERT"):
         if not hasattr(owner, name):
             continue
-        if embed is None:
+        if not folder:
             notes.append("left out, for want of a sentence encoder: the filter on similar meaning")
             yield owner, name, no_filter()
         else:
             notes.append(f"sentence similarity: by the given encoder in the place of {name}, at the recipe's threshold")
-            yield owner, name, functools.partial(similarity(), embed)
+            yield owner, name, functools.partial(similarity(), folder)
 
 
 def _tables(owner: ModuleType) -> Iterator[Stand]:

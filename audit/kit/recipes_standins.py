@@ -9,13 +9,10 @@ import contextlib
 import functools
 import io
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from audit.kit import recipes_resources as resources
 from audit.kit.recipes_quiet import module
-
-Embedder = Callable[[list[str]], list[tuple[float, ...]]]
 
 ROOM = 16  # tokens
 
@@ -92,13 +89,27 @@ def similarity() -> type:
     """The class of `Similarity`."""
 
     class Similarity(module("constraints.semantics.sentence_encoders").SentenceEncoder):  # type: ignore[misc]
-        """TextAttack's similarity filter on vectors that somebody else computes."""
+        """TextAttack's filter on similar meaning, on the mean of a local encoder's last hidden states."""
 
-        def __init__(self, embed: Embedder, *_: Any, model_name: str = "", **settings: Any) -> None:
+        def __init__(self, folder: str, *_: Any, model_name: str = "", **settings: Any) -> None:
             super().__init__(**settings)
-            self._embed = embed
+            self._model, self._tokenizer = encoder(folder)
 
         def encode(self, sentences: list[str]) -> Any:
-            return sys.modules["torch"].tensor(self._embed(list(sentences)))
+            with sys.modules["torch"].no_grad():
+                rows = self._tokenizer(list(sentences), padding=True, truncation=True, return_tensors="pt")
+                states = self._model(**rows.to(self._model.device)).last_hidden_state
+                mask = rows["attention_mask"].unsqueeze(-1)
+                return ((states * mask).sum(1) / mask.sum(1)).cpu()
 
     return Similarity
+
+
+@functools.lru_cache(maxsize=2)
+def encoder(folder: str) -> tuple[Any, Any]:
+    """The sentence encoder in a folder, once for all searches, and its tokenizer."""
+    transformers = module("attack_recipes.clare_li_2020").transformers
+    with contextlib.redirect_stderr(io.StringIO()):
+        model = transformers.AutoModel.from_pretrained(folder, dtype="float32", local_files_only=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return model.eval().to(module("shared").utils.device), tokenizer

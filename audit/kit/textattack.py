@@ -9,24 +9,22 @@ import math
 import random
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
 from audit.errors import RequestFailed, nearest
 from audit.kit import recipes
 from audit.kit.bridge import Ask, bridge
-from audit.types import Classify, Embed, Example, Gradient, Labels, Outcome, Saliency, Scalar, Steps, probe
+from audit.kit.search import Ended, target_of, verdict
+from audit.types import Classify, Example, Gradient, Labels, Outcome, Saliency, Steps, probe
 
-ENCODER = "encoder"  # the role that answers for the sentence encoder of a similarity filter
 HALF = 0.5  # share of words that input_reduction must take away to count as successful
 NEVER = -1e9  # the logit of a probability of 0
 CLOSE = 1e-4
 BY_GRADIENT = "word order by the norm of each token's gradient (the recipe sums the gradient's own entries)"
 NOTHING = "the text holds nothing that this attack could change"
-UNLABELLED = "no gold label: the model's own prediction was attacked"
 
-Key = tuple[str, str, bool, int]
+Key = tuple[str, str, str, int]
 
 
 @probe(Classify, ready=recipes.ready)
@@ -42,48 +40,34 @@ def attack(
 
     `recipe` is one of TextAttack's, by the names in `audit.kit.recipes`, run as it is; what had to be replaced or left
     out is in the evidence's note.  `mlm` is the folder of a masked language model (bae, bert_attack, clare, a2t,
-    chinese), `encoder` switches the similarity filter on (the helper of that name answers), `changes` bounds the number
-    of edits (pruthi, bad_characters).  An item passes when the search fails; it has no verdict when the model had it
-    wrong before.  Without a gold label the model's own prediction is attacked.  input_reduction is the other way round:
-    it takes words away for as long as the label stays, and it is successful when at least half of them are gone.
+    chinese), `encoder` that of a sentence encoder for the filters on similar meaning, `changes` bounds the number of
+    edits (pruthi, bad_characters).  An item passes when the search fails; it has no verdict when the model had it wrong
+    before.  Without a gold label the model's own prediction is attacked.  input_reduction is the other way round: it
+    takes words away for as long as the label stays, and it is successful when at least half of them are gone.
     """
     seed = rng.getrandbits(64)
     [before] = yield [question(example.text, example.pair)]
-    key = (recipe, mlm, bool(encoder), changes)
+    key = (recipe, mlm, encoder, changes)
     search = _idle[key].pop() if _idle[key] else Search(*key)
     outcome = yield from bridge(lambda ask: search.run(example, before, ask), seed)
     _idle[key].append(search)
     return outcome
 
 
-@dataclass(frozen=True)
-class End:
-    """How one attack ended; `text` None is the untouched one."""
-
-    state: str
-    label: str
-    queries: int
-    words: int
-    changed: int = 0
-    notes: tuple[str, ...] = ()
-    text: str | None = None
-
-
 class Search:
     """One Attack object of TextAttack's, which keeps its state on itself: one for each live search."""
 
-    def __init__(self, recipe: str, mlm: str = "", encoder: bool = False, changes: int = 0) -> None:
+    def __init__(self, recipe: str, mlm: str = "", encoder: str = "", changes: int = 0) -> None:
         from audit.kit.recipes_build import build
 
         self._victim = Victim()
-        embed = self._victim.embed if encoder else None
-        built = build(recipe, self._victim, mlm=mlm, embed=embed, changes=changes)
+        built = build(recipe, self._victim, mlm=mlm, encoder=encoder, changes=changes)
         self._attack, self._notes = built.attack, built.notes
         self._attack.goal_function.batch_size = 1 << 30  # one list of requests for each step of the search
 
     def run(self, example: Example, before: Labels, ask: Ask) -> Outcome:
         """Attack one example; `before` is what the model says of its untouched text."""
-        gold = _goal(example, before)
+        gold = target_of(example, before)
         if gold not in before.names:
             raise RequestFailed(f"the model has no label {gold!r}: {nearest(gold, before.names)}")
         self._victim.meet(ask, question(example.text, example.pair), before)
@@ -92,16 +76,15 @@ class Search:
             goal.target_class = before.names.index(_runner_up(before, gold))
         if not self._can_start(text):
             state = "failed" if before.top == gold else "skipped"
-            return _outcome(example, before, End(state, before.top, 1, len(text.words), notes=(NOTHING,)))
+            end = Ended(state, before.top, _shown(text), 1, len(text.words), notes=(NOTHING,))
+            return verdict(example, before, end)
         result = self._attack.attack(text, before.names.index(gold))
         last = result.perturbed_result
         label = before.names[int(last.output)]
         state, changed = _judge(result, text, last.attacked_text)
         notes = (*self._notes, BY_GRADIENT) if self._victim.gave_gradients else self._notes
-        shown = _shown(last.attacked_text)
-        return _outcome(
-            example, before, End(state, label, int(last.num_queries), len(text.words), changed, notes, shown)
-        )
+        shown, queries = _shown(last.attacked_text), int(last.num_queries)
+        return verdict(example, before, Ended(state, label, shown, queries, len(text.words), changed, notes))
 
     def _can_start(self, text: Any) -> bool:
         """Some recipes break on a text that holds nothing they could change."""
@@ -135,10 +118,6 @@ class Victim:
         if self._known and requests == [self._known[0]]:
             return [scores(self._known[1])]
         return [scores(answer) for answer in self._ask(requests)]  # type: ignore[arg-type]
-
-    def embed(self, texts: list[str]) -> list[tuple[float, ...]]:
-        """A vector for each text."""
-        return [answer.values for answer in self._ask([Embed(text, role=ENCODER) for text in texts])]
 
     def get_grad(self, text: str) -> dict[str, Any]:
         """How strongly each token bears on the model's own label: one number a token, for searches that rank words."""
@@ -178,11 +157,6 @@ def scores(answer: Labels) -> list[float]:
     return logits
 
 
-def _goal(example: Example, before: Labels) -> str:
-    """The label under attack."""
-    return before.top if example.label is None else example.label
-
-
 def _pieces(text: str, found: Saliency) -> list[str]:
     return [text[start:end] for start, end in found.spans]
 
@@ -212,25 +186,3 @@ def _changed(first: Any, last: Any) -> int:
 def _shown(text: Any) -> str:
     given = text.tokenizer_input
     return given if isinstance(given, str) else "\n".join(given)
-
-
-def _outcome(example: Example, before: Labels, end: End) -> Outcome:
-    """Columns and evidence of one attack."""
-    labelled = example.label is not None
-    gold = _goal(example, before)
-    values: dict[str, Scalar] = {
-        "outcome": end.state,
-        "queries": end.queries,
-        "words": end.words,
-        "words_changed": end.changed,
-        "correct_before": int(before.top == gold) if labelled else None,
-        "correct": int(end.label == gold) if labelled else None,
-        "is_original": 0,
-        "value": int(end.label == gold),
-    }
-    original = "\n".join(filter(None, (example.text, example.pair)))
-    evidence = {"before": original, "after": original if end.text is None else end.text, "predicted": end.label}
-    evidence |= {"gold": gold} if labelled else {}
-    if notes := end.notes if labelled else (*end.notes, UNLABELLED):
-        evidence["note"] = "; ".join(notes)
-    return Outcome(None if end.state == "skipped" else end.state == "failed", values, evidence)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from audit import Answer, Classify, Embed, Example, Labels, Outcome, Record, Request, Trial, UsageError, Vector
+from audit import Answer, Classify, Example, Labels, Outcome, Record, Request, Trial, UsageError
 from audit.kit import recipes, recipes_resources
 from audit.kit.bridge import reseed
 from audit.kit.textattack import _idle, attack, scores
@@ -73,11 +73,9 @@ def rows(sentences: list[tuple[str, str]] = SENTENCES) -> list[Example]:
     return [Example(f"row {at}", text, label=label) for at, (label, text) in enumerate(sentences)]
 
 
-def run(
-    model: Any, examples: list[Example], live: int = 64, helpers: dict[str, Any] | None = None, **settings: Any
-) -> list[Record]:
+def run(model: Any, examples: list[Example], live: int = 64, **settings: Any) -> list[Record]:
     trials = [Trial("s", "attack", attack, example, tuple(settings.items()), 5) for example in examples]
-    records = {r.example: r for r in drive(trials, {"subject": model} | (helpers or {}), live=live)}
+    records = {r.example: r for r in drive(trials, {"subject": model}, live=live)}
     return [records[example.id] for example in examples]
 
 
@@ -227,7 +225,7 @@ def test_searches_are_used_again_but_never_after_a_failure() -> None:
                 raise OSError("gone")
             return super().run(batch)
 
-    key = ("pruthi", "", False, 2)
+    key = ("pruthi", "", "", 2)
     run(Taste(), rows() * 1, live=3, recipe="pruthi", changes=2)
     idle = list(_idle[key])
     assert 1 <= len(idle) <= 3
@@ -247,7 +245,7 @@ def test_an_abandoned_run_leaves_neither_thread_nor_search() -> None:
     next(records)
     records.close()
     assert not [t for t in threading.enumerate() if t.name == "audit-bridge"]
-    assert len(_idle["pruthi", "", False, 0]) <= len(rows())
+    assert len(_idle["pruthi", "", "", 0]) <= len(rows())
 
 
 # What is missing, and how to get it.
@@ -403,22 +401,17 @@ def test_older_nltk_data_has_a_tagger_too(shared: Path, monkeypatch: pytest.Monk
     assert [tag for _, tag in tags] == ["DET", "ADJ", "NOUN", "VERB"]
 
 
-class Lengths:
-    """A sentence encoder of a kind: texts of like length are alike."""
-
-    answers: frozenset[type[Request]] = frozenset({Embed})
-
-    def run(self, batch: list[Request]) -> list[Answer]:
-        return [Vector((1.0, len(r.text) / 10)) for r in batch if isinstance(r, Embed)]
-
-
-def test_a_given_encoder_takes_the_place_of_theirs() -> None:
-    with_filter = outcomes(run(Taste(), rows(), helpers={"encoder": Lengths()}, recipe="textbugger", encoder="any"))
+def test_a_given_encoder_takes_the_place_of_theirs(shared: Path, tmp_path: Path) -> None:
+    folder = str(shared / "models" / "minilm-encoder")
+    assert "no config.json" in recipes.ready(recipe="textbugger", encoder=str(tmp_path))
+    assert recipes.ready(recipe="textbugger", encoder=folder) == ""
+    filtered = outcomes(run(Taste(), rows(), recipe="textbugger", encoder=folder))
+    free = outcomes(run(Taste(), rows(), recipe="textbugger"))
     assert all(
-        "in the place of UniversalSentenceEncoder" in o.evidence["note"] for o in with_filter if o.passed is not None
+        "in the place of UniversalSentenceEncoder" in o.evidence["note"] for o in filtered if o.passed is not None
     )
-    without = outcomes(run(Taste(), rows(), recipe="textbugger"))
-    assert all("similar meaning" in o.evidence["note"] for o in without if o.passed is not None)
+    assert all("similar meaning" in o.evidence["note"] for o in free if o.passed is not None)
+    assert [o.evidence["after"] for o in filtered] != [o.evidence["after"] for o in free]
 
 
 @pytest.mark.parametrize("recipe", ["bae", "bert_attack", "a2t"])
