@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,7 +85,7 @@ def _slices(frame: pd.DataFrame, column: str) -> list[str]:
         raise UsageError(f"no column {column!r} to slice by: {nearest(column, frame.columns)}")
     missing, found = frame[column].isna(), []
     for row, value in enumerate(frame[column]):
-        word, kind = ("", "other") if missing.iloc[row] else label(value)
+        word, kind = ("", "") if missing.iloc[row] else label(value)  # rows without a value are a slice too
         if kind == "other":
             refuse(frame[column], column, Column("label", blank=True), row)
         found.append(word)
@@ -156,16 +157,19 @@ def _jsonl(path: Path) -> pd.DataFrame:
 
 
 def _csv(path: Path) -> pd.DataFrame:
+    allowed = csv.field_size_limit(2**31 - 1)  # a long context in one field is no mistake
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None)
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except pd.errors.ParserError as error:
-        raise UsageError(f"{path}: not a table: {' '.join(str(error).split())}") from error
-    short = table.isna().any(axis=1).to_numpy()
-    if short.any():
-        raise UsageError(f"{path}, row {int(short.argmax())}: fewer fields than the {table.shape[1]} columns named")
-    return table.iloc[1:].set_axis(table.iloc[0].tolist(), axis=1).reset_index(drop=True)
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            rows = [row for row in csv.reader(lines, strict=True) if row]
+    except csv.Error as error:
+        raise UsageError(f"{path}: not a table: {error}") from error
+    finally:
+        csv.field_size_limit(allowed)
+    names = rows[0] if rows else []
+    for number, row in enumerate(rows[1:], 1):
+        if len(row) != len(names):
+            raise UsageError(f"{path}, row {number}: {len(row)} fields, and the header names {len(names)} columns")
+    return pd.DataFrame(rows[1:], columns=names, dtype=object)
 
 
 def _parquet(path: Path) -> pd.DataFrame:

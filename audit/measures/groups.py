@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ FUNCTIONAL = {"accuracy": Result("higher", 1.0, "proportion", _right)}
 
 @measure(
     columns={"functionality": LABEL, "gold": LABEL, "predicted": ANSWER},
-    optional={"group": LABEL, "cluster": LABEL},
+    optional={"group": replace(ANSWER, null=True), "cluster": LABEL},
     results=FUNCTIONAL,
     by=("functionality", "gold", "group"),
     rows=lambda frame: pd.DataFrame({"correct": frame["gold"] == frame["predicted"]}),
