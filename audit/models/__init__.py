@@ -12,8 +12,12 @@ from audit.types import Answer, Request
 
 HEADS: dict[str, str] = {
     "classifier": "audit.models.classifier:Classifier",
-    "causal": "audit.models.causal:Causal",
+    "tagger": "audit.models.tagger:Tagger",
+    "qa": "audit.models.qa:QA",
     "masked": "audit.models.masked:Masked",
+    "causal": "audit.models.causal:Causal",
+    "seq2seq": "audit.models.seq2seq:Seq2seq",
+    "embedder": "audit.models.embedder:Embedder",
     "simulated": "audit.models.simulated:Simulated",
 }
 

@@ -47,13 +47,21 @@ class Weights:
         return self.model.config
 
 
-def open_weights(source: Source, auto: str, options: LoadOptions) -> Weights:
+def open_weights(source: Source, auto: str, options: LoadOptions, spare: tuple[str, ...] = ()) -> Weights:
     """Read a checkpoint as the transformers class `auto` ("AutoModelForSequenceClassification", ...).
 
-    CannotMeasure where transformers cannot read it, or where weights that the head needs are not in it.
+    `spare` names parts that the head does not use, whose weights may be missing.  CannotMeasure where transformers
+    cannot read the checkpoint, or where weights that the head needs are not in it.
     """
     device = pick_device(options.device)
-    model = read_model(source, auto, options, pick_dtype(options.dtype, device, source.config))
+    model, absent = read_model(source, auto, options, pick_dtype(options.dtype, device, source.config))
+    absent = [name for name in absent if not name.startswith(spare)] if spare else absent
+    if absent:
+        raise CannotMeasure(
+            f"{source.folder} ({source.architecture or 'no architecture named'}) does not hold all weights of a "
+            f"{type(model).__name__}: {absent[0]} and {len(absent) - 1} more are missing or of another shape, and "
+            "would be random; choose the head that the checkpoint has (--head), or a checkpoint fine-tuned for this one"
+        )
     tokenizer = read_tokenizer(source, options)
     notes: list[str] = []
     try:
@@ -99,8 +107,8 @@ def pick_dtype(name: str, device: torch.device, config: dict[str, Any]) -> torch
     return dtype
 
 
-def read_model(source: Source, auto: str, options: LoadOptions, dtype: torch.dtype) -> Any:
-    """The model, on the CPU; CannotMeasure where a weight it needs is not in the checkpoint."""
+def read_model(source: Source, auto: str, options: LoadOptions, dtype: torch.dtype) -> tuple[Any, list[str]]:
+    """The model, on the CPU, and the weights that the checkpoint does not have for it."""
     try:
         with quiet():
             model, loading = getattr(transformers, auto).from_pretrained(
@@ -113,15 +121,7 @@ def read_model(source: Source, auto: str, options: LoadOptions, dtype: torch.dty
             )
     except Exception as error:  # transformers and safetensors raise nearly everything here
         raise CannotMeasure(f"{source.folder} cannot be loaded with {auto}: {first_line(error)}") from error
-    absent = sorted(loading["missing_keys"])
-    if absent or loading["mismatched_keys"]:
-        what = absent or sorted(str(key) for key in loading["mismatched_keys"])
-        raise CannotMeasure(
-            f"{source.folder} ({source.architecture or 'no architecture named'}) does not hold all weights of a "
-            f"{type(model).__name__}: {what[0]} and {len(what) - 1} more are missing or of another shape, and would be "
-            "random; choose the head that the checkpoint has (--head), or a checkpoint fine-tuned for this one"
-        )
-    return model
+    return model, sorted(map(str, [*loading["missing_keys"], *loading["mismatched_keys"]]))
 
 
 def read_tokenizer(source: Source, options: LoadOptions) -> Any:
