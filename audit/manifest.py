@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import platform
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -25,7 +26,9 @@ def describe(spec: Spec, parts: list[Part], plans: Mapping[str, list[Planned]], 
     """The content of run.json before anything is measured; `id` is equal for runs that must give equal findings."""
     suites = [_suite_about(part, plans[part.suite.name]) for part in parts]
     asked = {**asdict(spec), "suites": [part.suite.name for part in parts]}
-    same = {key: value for key, value in asked.items() if key not in ("batch_tokens", "device", "model", "data")}
+    same = {
+        key: value for key, value in asked.items() if key not in ("batch_tokens", "device", "model", "data", "blocks")
+    }
     key = [
         same,
         [s["hash"] for s in suites],
@@ -99,12 +102,31 @@ def _command(spec: Spec) -> str:
     """The command that asks for the same run."""
     words = ["python -m audit run", *spec.suites, "--model", spec.model]
     plain = {f.name: f.default for f in fields(spec)}
-    for name in ("revision", "head", "data", "split", "text", "pair", "label", "limit", "seed", "device", "dtype"):
+    for name in (
+        "revision",
+        "head",
+        "data",
+        "split",
+        "text",
+        "pair",
+        "label",
+        "limit",
+        "seed",
+        "device",
+        "device_map",
+        "dtype",
+        "chat",
+        "overlong",
+        "template",
+    ):
         value = getattr(spec, name)
         if value != plain[name]:
-            words += [f"--{name}", str(value)]
+            words += [f"--{name.replace('_', '-')}", shlex.quote(str(value))]
+    words += [f"--data {name}={where}" for name, where in spec.blocks]
     if spec.labels:
         words += ["--labels", ",".join(f"{name}={label}" for name, label in spec.labels)]
+    if spec.verbalisers:
+        words += ["--verbalise", shlex.quote(",".join(f"{name}={text}" for name, text in spec.verbalisers))]
     words += [f"--helper {name}={value}" for name, value in spec.helpers]
     words += ["--trust-remote-code"] * spec.trust_remote_code + ["--allow-pickle"] * spec.allow_pickle
     return " ".join(words)

@@ -13,7 +13,7 @@ from audit import execute, findings, models, store
 from audit.errors import CannotMeasure, UsageError
 from audit.manifest import SCHEMA, describe, now
 from audit.models import LoadOptions
-from audit.plan import Part, Spec, aligned, plan, settings, trials
+from audit.plan import Part, Spec, aligned, options, plan, settings, trials
 from audit.types import SUBJECT, Finding, Model, Trial
 
 Mode = Literal["auto", "resume", "fresh"]
@@ -32,18 +32,13 @@ class Run:
 
 def start(spec: Spec, parts: list[Part], out: Path | None = None, mode: Mode = "auto") -> Run:
     """Load the model, plan, and open or continue the run folder.  UsageError, CannotMeasure."""
-    options = LoadOptions(
-        head=spec.head, revision=spec.revision, device=spec.device, dtype=spec.dtype, batch_tokens=spec.batch_tokens,
-        labels={label: name for name, label in spec.labels} or None, trust_remote_code=spec.trust_remote_code,
-        allow_pickle=spec.allow_pickle,
-    )  # fmt: skip
-    subject = models.load(spec.model, options=options)
+    subject = models.load(spec.model, options=options(spec, parts))
     parts = [replace(part, blocks=aligned(part.blocks, subject)) for part in parts]
-    plans = {part.suite.name: [plan(b, part.blocks, subject) for b in part.bound] for part in parts}
+    roles = {SUBJECT: subject, **_roles(spec, parts)}
+    plans = {part.suite.name: [plan(b, part, roles) for b in part.bound] for part in parts}
     todo = list(trials(spec, parts, plans))
     about = describe(spec, parts, plans, subject)
     folder = _folder(about, out, mode)
-    roles = {SUBJECT: subject, **_roles(spec, parts)}
     return Run(folder, about, todo, store.Store(folder).pending(todo), roles)
 
 
@@ -85,8 +80,8 @@ def conclude(folder: Path) -> list[Finding]:
 
 def _roles(spec: Spec, parts: list[Part]) -> dict[str, Model]:
     """The helpers that are models to be asked, not settings of a probe."""
-    options = LoadOptions(device=spec.device, dtype=spec.dtype, trust_remote_code=spec.trust_remote_code)
-    return {role: models.load(ref, options=options) for role, ref in spec.helpers if role not in settings(parts)}
+    plain = LoadOptions(device=spec.device, dtype=spec.dtype, trust_remote_code=spec.trust_remote_code)
+    return {role: models.load(ref, options=plain) for role, ref in spec.helpers if role not in settings(parts)}
 
 
 def _folder(about: Mapping[str, Any], out: Path | None, mode: Mode) -> Path:

@@ -55,7 +55,10 @@ class Bands(Shape):
 
 
 class Data(Shape):
-    """Where examples come from: a file of the suite, a user's file, or a data set by name."""
+    """Where examples come from: a file of the suite, a user's file, or a data set by name.
+
+    An `optional` block is loaded only where a user asks for it by name.
+    """
 
     load: str
     name: str = "data"
@@ -69,6 +72,7 @@ class Data(Shape):
     id: str | None = "id"
     language: Literal["en", "zh", "auto"] = "auto"
     limit: int | None = Field(default=None, ge=1)
+    optional: bool = False
 
 
 class MeasureUse(Shape):
@@ -95,7 +99,10 @@ Measures = tuple[Annotated[MeasureUse, BeforeValidator(_measure)], ...]
 
 
 class Entry(Shape):
-    """One probe with its settings: `with` fixes them, `over` sweeps them (every combination)."""
+    """One probe with its settings: `with` fixes them, `over` sweeps them (every combination).
+
+    `where` keeps the rows that hold this value in this column.
+    """
 
     probe: str
     name: str = ""
@@ -105,6 +112,7 @@ class Entry(Shape):
     settings: dict[str, Setting] = Field(default_factory=dict, alias="with")
     over: dict[str, tuple[Setting, ...]] = Field(default_factory=dict)
     data: str | None = None
+    where: dict[str, str] = Field(default_factory=dict)
     language: Literal["en", "zh"] | None = None
     limit: int | None = Field(default=None, ge=1)
     measures: Measures = ()
@@ -141,7 +149,10 @@ def _listed(value: Any) -> Any:
 
 
 class Sheet(Shape):
-    """The content of suite.yaml."""
+    """The content of suite.yaml.
+
+    `verbalisers` (label: answer) and `template` (with {text}) let a language model classify.
+    """
 
     title: Bilingual
     about: Bilingual | None = None
@@ -151,6 +162,8 @@ class Sheet(Shape):
     across: tuple[Across, ...] = ()
     measures: Measures = ()
     severity: dict[str, Bands] = Field(default_factory=dict)
+    verbalisers: dict[str, str] = Field(default_factory=dict)
+    template: str = ""
 
     @field_validator("probes")
     @classmethod
