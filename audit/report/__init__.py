@@ -25,12 +25,12 @@ TEMPLATES = Path(__file__).with_name("templates")
 LARGEST = 1_000_000  # bytes of a page
 STEPS = (
     Detail(),
-    Detail(examples=3, text=400),
-    Detail(examples=2, text=300, thorough=False),
-    Detail(examples=1, text=240, curves=1, rows=20, thorough=False),
-    Detail(examples=1, text=160, curves=0, rows=8, cards=200, thorough=False),
-    Detail(examples=0, text=0, curves=0, rows=3, cards=100, thorough=False),
-    Detail(examples=0, text=0, curves=0, rows=1, cards=30, thorough=False),
+    Detail(examples=3, text=400, charts=120),
+    Detail(examples=2, text=300, rows=24, charts=80),
+    Detail(examples=1, text=240, rows=12, charts=60),
+    Detail(examples=1, text=160, rows=4, charts=40, cards=300),
+    Detail(examples=0, text=0, rows=2, charts=20, cards=150),
+    Detail(examples=0, text=0, rows=1, charts=0, cards=30),
 )
 SECTIONS = (
     "gate", "worst", "scope", "suites", "change", "rules", "findings", "quiet", "open", "method", "limits",

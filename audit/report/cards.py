@@ -12,22 +12,22 @@ from audit.report.rows import LIMITATION, Row, params_text, rank, reading, row
 from audit.report.words import Words
 from audit.types import Finding, Record
 
+CURVES = 2  # a probe
 Plans = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Detail:
-    """How much of each probe is shown: the page must stay under its size whatever the run found.
+    """How much is shown: the page must stay under its size whatever the run found.
 
-    `thorough` False draws charts and groups only for probes with a limitation.
+    `examples`, `text` (characters) and `rows` are for each probe, `cards` and `charts` for the page, worst probes first.
     """
 
     examples: int = 5
     text: int = 600
-    curves: int = 2
     rows: int = 60
     cards: int = 400
-    thorough: bool = True
+    charts: int = 160
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Card:
-    """One probe of one suite.  `hidden` counts the rows left out, `counts` the trials left out by reason."""
+    """One probe of one suite.  `all` are its findings, without the settings that all share: `fixed`.
+
+    `hidden` counts the rows left out, `counts` the trials left out by reason.
+    """
 
     suite: str
     probe: str
@@ -55,6 +58,7 @@ class Card:
     worst: Row
     statement: str
     all: tuple[Finding, ...] = field(repr=False)
+    fixed: str = ""
     rows: tuple[Row, ...] = ()
     hidden: int = 0
     curves: tuple[figures.Figure, ...] = ()
@@ -79,18 +83,18 @@ def cards(findings: Sequence[Finding], plans: Plans, words: Words) -> list[Card]
     return sorted(made, key=lambda card: rank(card.worst.finding))
 
 
-def filled(card: Card, detail: Detail, records: Mapping[str, Record], words: Words) -> Card:
-    """The card with its rows, figures and examples, as many as `detail` allows."""
-    whole = sorted((finding for finding in card.all if not finding.group), key=reading)
+def filled(card: Card, detail: Detail, records: Mapping[str, Record], words: Words, *, drawn: bool) -> Card:
+    """The card with its rows and examples, as many as `detail` allows, and with its figures where it is `drawn`."""
+    order = {measure: at for at, measure in enumerate(dict.fromkeys(f.measure for f in card.all))}
+    whole = sorted((f for f in card.all if not f.group), key=lambda f: (order[f.measure], reading(f)))
     kept = set(map(id, sorted(whole, key=rank)[: detail.rows]))
-    drawn = detail.thorough or card.limited
-    worst = card.worst.finding
+    curves = figures.curves(card.all, card.worst.finding.measure, words) if drawn else []
     return replace(
         card,
         rows=tuple(row(finding, words, card.title) for finding in whole if id(finding) in kept),
         hidden=len(whole) - len(kept),
-        curves=tuple(figures.curves(card.all, worst.measure, words)[: detail.curves]) if drawn else (),
-        groups=figures.groups(card.all, worst, words) if drawn else None,
+        curves=tuple(curves[:CURVES]),
+        groups=figures.groups(card.all, words) if drawn else None,
         examples=_examples(card, detail, records),
         counts=_counts(card.all),
     )
@@ -104,10 +108,18 @@ def wanted(card: Card, detail: Detail) -> list[str]:
 
 def _bare(suite: str, probe: str, found: list[Finding], plan: Mapping[str, Any], words: Words) -> Card:
     title = words.pick(plan.get("title"), probe)
+    fixed = _fixed(found)
+    found = [replace(f, params={key: value for key, value in f.params.items() if key not in fixed}) for f in found]
     worst = row(min(found, key=rank), words, title)
     statement = words.pick(worst.finding.statement, worst.finding.id)
     doc, language = str(plan.get("doc") or ""), str(plan.get("language") or "")
-    return Card(suite, probe, title, doc, language, worst, statement, tuple(found))
+    return Card(suite, probe, title, doc, language, worst, statement, tuple(found), params_text(fixed))
+
+
+def _fixed(found: Sequence[Finding]) -> dict[str, Any]:
+    """The settings that all findings of a probe share: said once, not in every row."""
+    first = found[0].params
+    return {key: value for key, value in first.items() if all(f.params.get(key, found) == value for f in found)}
 
 
 def _examples(card: Card, detail: Detail, records: Mapping[str, Record]) -> tuple[Example, ...]:

@@ -112,7 +112,13 @@ def _numbers(field: str, points: Sequence[Point], suffix: str, whole: bool) -> S
     room = 0.12 * (high - low or 1.0)
     top = min(high + room, 100.0) if whole and high <= 100 else high + room
     scale = {"domain": [low - room if low < 0 else 0.0, top], "nice": False}
-    axis = {"title": None, "tickCount": 5, "labelExpr": f"datum.label + {json.dumps(suffix)}"}
+    axis = {
+        "title": None,
+        "tickCount": 5,
+        "ticks": False,
+        "labelPadding": 6,
+        "labelExpr": f"datum.label + {json.dumps(suffix)}",
+    }
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
 

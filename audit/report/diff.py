@@ -45,12 +45,14 @@ def diff(before: str, after: str, limit: int = 600) -> tuple[Piece, ...]:
 
     Without a `gap` among them, the `same` and `del` pieces join to `before`, the `same` and `ins` pieces to `after`.
     """
-    latin = mostly_latin(before + after)
+    latin, whole = mostly_latin(before + after), len(before) + len(after) <= limit
     old, new = tokens(before[:LONGEST]), tokens(after[:LONGEST])
     found: list[Piece] = []
     for op in Levenshtein.opcodes(old, new):
         gone, come = old[op.src_start : op.src_end], new[op.dest_start : op.dest_end]
-        if op.tag == "equal":
+        if op.tag == "equal" and whole:
+            found.append(_piece("same", "".join(gone), latin))
+        elif op.tag == "equal":
             found += _unchanged(gone, latin, first=op.src_start == 0, last=op.src_end == len(old))
         elif op.tag == "replace":
             found += _replaced("".join(gone), "".join(come), latin)

@@ -22,7 +22,10 @@ ATTRIBUTES = {
     "stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "stroke-opacity", "font-size", "font-weight",
     "text-anchor",
 }  # fmt: skip
-PLAIN_VALUES = {("opacity", "1"), ("fill-opacity", "1"), ("stroke-opacity", "1"), ("transform", "translate(0,0)")}
+PLAIN_VALUES = {
+    ("opacity", "1"), ("fill-opacity", "1"), ("stroke-opacity", "1"), ("transform", "translate(0,0)"), ("x2", "0"),
+    ("y2", "0"), ("stroke-width", "1"), ("font-size", "11px"), ("font-weight", "normal"), ("text-anchor", "start"),
+}  # fmt: skip
 VALUE = re.compile(r"[-#\w(),. %+]*")
 LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}(?:e-?\d+)?")
 PROGRAM = (sys.executable, "-P", str(Path(__file__).with_name("draw.py")))
@@ -65,7 +68,8 @@ def small(svg: str) -> str | None:
     for name in ("width", "height"):
         root.attrib.setdefault(name, "100")
     root.set("font-family", "system-ui,sans-serif")
-    return ElementTree.tostring(root, encoding="unicode")
+    root.set("font-size", "11")
+    return ElementTree.tostring(root, encoding="unicode").replace(" />", "/>")
 
 
 def inline(svg: str, label: str) -> Markup:

@@ -43,8 +43,12 @@ def curves(findings: Sequence[Finding], first: str, words: Words) -> list[Figure
     return [figure for figure in figures if figure]
 
 
-def groups(findings: Sequence[Finding], worst: Finding, words: Words) -> Figure | None:
-    """A forest plot of the groups at the worst finding's setting and measure; None for fewer than two groups."""
+def groups(findings: Sequence[Finding], words: Words) -> Figure | None:
+    """A forest plot of the groups, at the worst of the settings that were split; None for fewer than two groups."""
+    split = [(f.measure, f.params) for f in findings if f.group]
+    worst = min((f for f in findings if (f.measure, f.params) in split), key=rank, default=None)
+    if worst is None:
+        return None
     same = [f for f in findings if f.measure == worst.measure and f.params == worst.params and numbers.usable(f.value)]
     sliced = sorted((f for f in same if f.group), key=lambda f: (-beyond(f), f.group))
     if len(sliced) < 2:

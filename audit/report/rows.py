@@ -106,8 +106,8 @@ def settings_text(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def reading(finding: Finding) -> tuple[Any, ...]:
-    """Sorts a probe's findings as one reads them: by measure, then by rising settings."""
-    return (finding.measure, settings(finding.params), finding.id)
+    """Sorts the findings of one measure as one reads them: by rising settings."""
+    return (settings(finding.params), finding.id)
 
 
 def settings(params: Mapping[str, Any]) -> list[tuple[str, tuple[int, float, str]]]:
@@ -119,9 +119,8 @@ def settings(params: Mapping[str, Any]) -> list[tuple[str, tuple[int, float, str
 
 
 def anchor(suite: str, probe: str) -> str:
-    """An id that is safe in HTML and in an address, the same in every report."""
-    name = f"{suite}-{probe}"
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if re.fullmatch(r"[a-z0-9_-]{1,60}", name):
-        return f"p-{slug}"
-    return f"p-{slug[:50]}-{sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
+    """An id that is safe in HTML and in an address, unique, and the same in every report."""
+    if all(re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name) for name in (suite, probe)):
+        return f"p.{suite}.{probe}"
+    slug = re.sub(r"[^a-z0-9_]+", "-", probe.lower()).strip("-")
+    return f"p.{slug[:40]}.{sha256(f'{suite}/{probe}'.encode('utf-8', 'replace')).hexdigest()[:8]}"

@@ -21,12 +21,13 @@ FEW = 30  # clusters: below it, intervals are rough
 
 @dataclass(frozen=True)
 class Gap:
-    """One reason why something was not tested, and everything it stopped."""
+    """One reason why something was not tested, and everything it stopped: whole probes, or some `measures` of them."""
 
     reason: str
     suite: str
     probes: tuple[str, ...]
     whole: bool
+    measures: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,18 @@ def gaps(findings: Sequence[Finding], run: Mapping[str, Any], words: Words) -> l
     """Everything that was not run, one row a reason, the reason that stopped most first."""
     planned = plans(run)
     ran = {(f.suite, f.probe) for f in findings if f.verdict != "not_run"}
-    stopped: dict[tuple[str, str, bool], dict[str, None]] = {}
+    stopped: dict[tuple[str, str, bool], tuple[dict[str, None], dict[str, None]]] = {}
     for finding in findings:
-        if finding.verdict != "not_run":
-            continue
-        plan = planned.get((finding.suite, finding.probe), {})
-        title = words.pick(plan.get("title"), finding.probe)
-        whole = (finding.suite, finding.probe) not in ran
-        if not whole:
-            title += f" ({words.name('measure', finding.measure)}{', ' + finding.group if finding.group else ''})"
-        stopped.setdefault((_reason(finding, plan, words), finding.suite, whole), {})[title] = None
-    found = [Gap(reason, suite, tuple(titles), whole) for (reason, suite, whole), titles in stopped.items()]
+        if finding.verdict == "not_run":
+            plan = planned.get((finding.suite, finding.probe), {})
+            whole = (finding.suite, finding.probe) not in ran
+            probes, measures = stopped.setdefault((_reason(finding, plan, words), finding.suite, whole), ({}, {}))
+            probes[words.pick(plan.get("title"), finding.probe)] = None
+            measures[words.name("measure", finding.measure.rpartition(".")[2])] = None
+    found = [
+        Gap(reason, suite, tuple(probes), whole, "" if whole else words.list(list(measures)))
+        for (reason, suite, whole), (probes, measures) in stopped.items()
+    ]
     return sorted(found, key=lambda gap: (not gap.whole, -len(gap.probes), gap.reason))
 
 

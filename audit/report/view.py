@@ -15,9 +15,10 @@ from audit.report import figures, files, scope
 from audit.report.cards import Card, Detail
 from audit.report.rows import SEVERITIES, VERDICTS, Row, params_text, rank, reading, row, settings_text, shown_verdict
 from audit.report.words import Words
-from audit.types import Finding
+from audit.types import Finding, Record
 
 WORST = 5  # sentences of "what matters most"
+CLEAR = ("not_detected", "no_detectable_change", "better")
 OPEN = 3  # cards that start open
 MOST_OPEN_ROWS = 60  # of section 9
 
@@ -114,11 +115,10 @@ def page(run: files.Run, words: Words, detail: Detail) -> Page:
     kept = found[: detail.cards]
     trials = {trial for card in kept for trial in card_room.wanted(card, detail)}
     records = files.records(run.folder, trials)
-    shown = [card_room.filled(card, detail, records, words) for card in kept]
-    shown = [replace(card, open=card.limited and at < OPEN) for at, card in enumerate(shown)]
+    shown = _filled(kept, detail, records, words)
     gaps = scope.gaps(findings, about, words)
     kinds = scope.kinds(about, findings)
-    undecided = _undecided(findings, found, words)
+    undecided = _undecided(found, words)
     not_run = sum(len(gap.probes) for gap in gaps if gap.whole)
     return Page(
         run=about,
@@ -135,11 +135,11 @@ def page(run: files.Run, words: Words, detail: Detail) -> Page:
         overview=tuple(figures.overview([(card.title, card.all) for card in shown], words)),
         cards=tuple(shown),
         hidden=len(found) - len(kept),
-        quiet=tuple(_quiet(findings, found, words)),
+        quiet=tuple(_quiet(found, words)),
         undecided=tuple(undecided[:MOST_OPEN_ROWS]),
         undecided_hidden=max(0, len(undecided) - MOST_OPEN_ROWS),
         undecided_groups=sum(bool(f.group) and shown_verdict(f) == "inconclusive" for f in findings),
-        errors=tuple(row(f, words, _title(f, found)) for f in findings if f.verdict == "error"),
+        errors=tuple(row(f, words, card.title) for card in found for f in card.all if f.verdict == "error"),
         plans=tuple((suite, plan) for (suite, _), plan in scope.plans(about).items()),
         methods=tuple(sorted(Counter(f.method for f in findings if f.low is not None).items(), key=lambda m: -m[1])),
         measures=tuple(_measures(findings, words)),
@@ -148,13 +148,20 @@ def page(run: files.Run, words: Words, detail: Detail) -> Page:
     )
 
 
+def _filled(kept: Sequence[Card], detail: Detail, records: Mapping[str, Record], words: Words) -> list[Card]:
+    """The cards with their contents; the worst ones get charts, as many as there is room for, and start open."""
+    shown: list[Card] = []
+    room = detail.charts
+    for card in kept:
+        whole = card_room.filled(card, detail, records, words, drawn=room > 0)
+        room -= len(whole.curves) + (whole.groups is not None)
+        shown.append(replace(whole, open=card.limited and len(shown) < OPEN))
+    return shown
+
+
 def _model_name(about: Mapping[str, Any]) -> str:
     model = about.get("model") or {}
     return str(model.get("name") or model.get("reference") or (about.get("spec") or {}).get("model") or "?")
-
-
-def _title(finding: Finding, found: Sequence[Card]) -> str:
-    return next((c.title for c in found if (c.suite, c.probe) == (finding.suite, finding.probe)), finding.probe)
 
 
 def _lights(verdicts: Sequence[str]) -> tuple[Light, ...]:
@@ -192,22 +199,28 @@ def _suite(
     )
 
 
-def _quiet(findings: Sequence[Finding], found: Sequence[Card], words: Words) -> list[Quiet]:
+def _quiet(found: Sequence[Card], words: Words) -> list[Quiet]:
     """For each probe and measure: the settings with nothing detected, and what their widest interval rules out."""
-    clear: dict[tuple[str, str, str], list[Finding]] = {}
-    for finding in findings:
-        if finding.verdict in ("not_detected", "no_detectable_change", "better") and not finding.group:
-            clear.setdefault((finding.suite, finding.probe, finding.measure), []).append(finding)
     rows = []
-    for same in clear.values():
-        widest = max(same, key=lambda f: (f.high or 0.0) - (f.low or 0.0))
-        printed = row(widest, words, _title(widest, found))
-        smallest = widest.detail.get("smallest_detectable")
-        effect = {"proportion": "points"}.get(widest.unit, widest.unit)
-        text = numbers.value_text(smallest, effect, 1 if effect in ("points", "percent") else 2).lstrip("+")
-        settings = settings_text([f.params for f in sorted(same, key=reading)[:12]])
-        rows.append(Quiet(printed, settings, _ruled_out(widest, words), text))
+    for card in found:
+        clear: dict[str, list[Finding]] = {}
+        for finding in card.all:
+            if finding.verdict in CLEAR and not finding.group:
+                clear.setdefault(finding.measure, []).append(finding)
+        for same in clear.values():
+            widest = max(same, key=lambda f: (f.high or 0.0) - (f.low or 0.0))
+            settings = settings_text([f.params for f in sorted(same, key=reading)[:12]])
+            rows.append(Quiet(row(widest, words, card.title), settings, _ruled_out(widest, words), _smallest(widest)))
     return rows
+
+
+def _smallest(finding: Finding) -> str:
+    """The smallest effect that this many items would have shown, as a difference; "" where it is unknown."""
+    smallest = finding.detail.get("smallest_detectable")
+    if not numbers.usable(smallest):
+        return ""
+    unit = {"proportion": "points"}.get(finding.unit, finding.unit)
+    return numbers.value_text(smallest, unit, 1 if unit in ("points", "percent") else 2).lstrip("+")
 
 
 def _ruled_out(finding: Finding, words: Words) -> str:
@@ -220,12 +233,12 @@ def _ruled_out(finding: Finding, words: Words) -> str:
     return words("quiet.above", {"bound": numbers.value_text(bound, finding.unit, places)})
 
 
-def _undecided(findings: Sequence[Finding], found: Sequence[Card], words: Words) -> list[Undecided]:
-    rows = [f for f in findings if shown_verdict(f) == "inconclusive" and not f.group]
-    rows.sort(key=lambda f: (f.detail.get("n_to_decide") or float("inf"), rank(f)))
+def _undecided(found: Sequence[Card], words: Words) -> list[Undecided]:
+    rows = [(f, card) for card in found for f in card.all if shown_verdict(f) == "inconclusive" and not f.group]
+    rows.sort(key=lambda item: (item[0].detail.get("n_to_decide") or float("inf"), rank(item[0])))
     return [
-        Undecided(row(f, words, _title(f, found)), f"{needed:,}" if (needed := f.detail.get("n_to_decide")) else "")
-        for f in rows
+        Undecided(row(f, words, card.title), f"{needed:,}" if (needed := f.detail.get("n_to_decide")) else "")
+        for f, card in rows
     ]
 
 
