@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from audit import templates
 from audit.errors import UsageError, nearest
 from audit.types import Example
 
-FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".yaml")
 HAN = ("\u3400", "\u9fff")
 
 
@@ -99,8 +100,8 @@ def content_hash(examples: tuple[Example, ...]) -> str:
     """A hash of what the examples say, whatever file they came from."""
     digest = hashlib.sha256()
     for e in examples:
-        row = [e.id, e.text, e.pair, e.label, e.group, e.language]
-        digest.update(json.dumps(row, ensure_ascii=True).encode() + b"\n")
+        row = [e.id, e.text, e.pair, e.label, e.group, e.language, dict(e.fields)]
+        digest.update(json.dumps(row, ensure_ascii=True, sort_keys=True, default=str).encode() + b"\n")
     return digest.hexdigest()[:16]
 
 
@@ -222,7 +223,8 @@ def _rows(source: Source) -> tuple[list[str], list[tuple[str, Any]], list[str]]:
         if source.load.endswith(FILES):
             raise UsageError(f"{source.load}: there is no such data file.")
         return _dataset(source)
-    readers = {".jsonl": _jsonl, ".json": _json, ".csv": _table, ".tsv": _table, ".parquet": _table}
+    readers = {".jsonl": _jsonl, ".json": _json, ".csv": _table, ".tsv": _table, ".parquet": _table,
+               ".yaml": templates.rows}  # fmt: skip
     if path.suffix not in readers:
         raise UsageError(f"{path}: data files end in {', '.join(FILES)}, not {path.suffix or 'nothing'}.")
     rows = list(readers[path.suffix](path))
@@ -293,7 +295,16 @@ def _dataset(source: Source) -> tuple[list[str], list[tuple[str, Any]], list[str
         found = found[splits[0]]
     feature = found.features.get(source.label) if source.label else None
     names = list(getattr(feature, "names", None) or [])
-    return list(found.column_names), [(f"row {i}", dict(row)) for i, row in enumerate(found, 1)], names
+    classes = {
+        column: f.names for column, f in found.features.items() if hasattr(f, "names") and column != source.label
+    }
+    rows = [(f"row {i}", _named(row, classes)) for i, row in enumerate(found, 1)]
+    return list(found.column_names), rows, names
+
+
+def _named(row: Mapping[str, Any], classes: Mapping[str, list[str]]) -> dict[str, Any]:
+    """A row whose numbered classes stand by their names."""
+    return {k: classes[k][v] if k in classes and isinstance(v, int) and v >= 0 else v for k, v in row.items()}
 
 
 def _unreachable(source: Source, error: Exception) -> str:

@@ -105,3 +105,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
+
+
+def line(path: Path, place: tuple[str | int, ...]) -> int:
+    """The line (from 1) on which a part of the file starts; the nearest part above it where it is not written."""
+    return _line(_parse(path), place)

@@ -136,7 +136,7 @@ def _judged(base: Finding, number: Estimate, bands: Bands | None) -> Finding:
     )  # fmt: skip
     if bands is None or low is None or high is None:
         return replace(shown, verdict="inconclusive", reason="" if bands else "no limit is set for this measure")
-    kind, far = _bounds(base.direction, low, high)
+    kind, far = _bounds(base.direction, low, high, base.ideal or 0.0)
     sign = -1 if base.direction == "higher" else 1
     steps = [bands.low, bands.medium, bands.high, bands.critical]
     passed = [name for name, step in zip(ORDER, steps, strict=True) if step is not None and sign * kind > sign * step]
@@ -151,11 +151,12 @@ def _possible(bound: float | None, unit: str) -> float | None:
     return bound if bound is None or unit != "points" else min(1.0, max(-1.0, bound))
 
 
-def _bounds(direction: str, low: float, high: float) -> tuple[float, float]:
-    """The bound nearest to no problem, and the one farthest from it."""
+def _bounds(direction: str, low: float, high: float, ideal: float) -> tuple[float, float]:
+    """The bound nearest to no problem, and the one farthest from it; for direction zero as distances from the ideal."""
     if direction == "higher":
         return high, low
     if direction == "zero":
+        low, high = low - ideal, high - ideal
         nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
         return nearest, max(abs(low), abs(high))
     return low, high
@@ -168,7 +169,8 @@ def _detail(finding: Finding, results: Mapping[str, Any]) -> dict[str, Any]:
         return detail
     half = (finding.high - finding.low) / 2
     detail["smallest_detectable"] = round(half * (1.959964 + 0.841621) / 1.959964, 6)
-    distance = abs(finding.value - finding.limit) if finding.limit is not None else 0.0
+    away = abs(finding.value - (finding.ideal or 0.0)) if finding.direction == "zero" else finding.value
+    distance = abs(away - finding.limit) if finding.limit is not None else 0.0
     if finding.verdict == "inconclusive" and distance > 0 and half > 0:
         detail["n_to_decide"] = max(finding.n + 1, math.ceil(finding.n * (half / distance) ** 2))
     return detail
@@ -216,7 +218,7 @@ def _seed(name: str, seed: int) -> int:
 def rounded(finding: Finding) -> dict[str, Any]:
     """A finding as JSON: numbers to nine digits, so that noise in the last bits is not a difference between runs."""
     row = asdict(finding)
-    for key in ("value", "low", "high", "limit"):
+    for key in ("value", "low", "high", "limit", "ideal"):
         if row[key] is not None:
             row[key] = float(f"{row[key]:.9g}")
     row["detail"] = {k: float(f"{v:.9g}") if isinstance(v, float) else v for k, v in row["detail"].items()}

@@ -26,11 +26,28 @@ def decimals(finding: Finding) -> int:
     numbers = [scaled(v, finding.unit) for v in (finding.value, finding.low, finding.high) if usable(v)]
     bounds = [0.0, 100.0] if finding.unit in ("proportion", "percent") else []
     if usable(finding.limit):
-        bounds.append(scaled(finding.limit, finding.unit))
+        bounds += [scaled(limit, finding.unit) for limit in limits(finding)]
     for places in range(least, MOST + 1):
         if not any(_contradicts(number, bound, places) for number in numbers for bound in bounds):
             return places
     return MOST
+
+
+def limits(finding: Finding) -> list[float]:
+    """Where the limit lies on the scale of the value: for direction zero on both sides of the ideal."""
+    if not usable(finding.limit):
+        return []
+    if finding.direction == "zero" and finding.ideal:
+        return [finding.ideal - finding.limit, finding.ideal + finding.limit]
+    return [finding.limit]
+
+
+def limit_text(finding: Finding, places: int) -> str:
+    """The limit with its unit, `50% ± 5%` where it is a distance from an ideal other than zero."""
+    text = value_text(finding.limit, finding.unit, places).lstrip("+")
+    if finding.direction == "zero" and finding.ideal and usable(finding.limit):
+        return f"{value_text(finding.ideal, finding.unit, places)} ± {text}"
+    return text
 
 
 def usable(value: float | None) -> TypeGuard[float]:

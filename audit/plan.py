@@ -11,7 +11,7 @@ from audit.errors import UsageError, nearest
 from audit.models import LoadedModel, LoadOptions
 from audit.say import cannot, say
 from audit.suite import Bound, Entry, Suite
-from audit.types import SUBJECT, Example, Model, Trial
+from audit.types import SUBJECT, Classify, Example, Model, Trial
 
 
 @dataclass(frozen=True)
@@ -165,12 +165,21 @@ def settings(parts: list[Part]) -> set[str]:
     return {name for part in parts for b in part.bound for name in inspect.signature(b.probe.run).parameters}
 
 
-def aligned(blocks: list[data.Loaded], subject: LoadedModel) -> list[data.Loaded]:
-    """The data with its labels under the model's names.  UsageError where they are not the model's."""
+def aligned(part: Part, subject: LoadedModel) -> list[data.Loaded]:
+    """The data with its labels under a classifier's names, where a probe compares them with its answers.
+
+    UsageError where they are not the model's.
+    """
     names = subject.about.get("labels")
-    if not names:
-        return blocks
-    return [replace(b, examples=data.align(b.examples, names, b.source.load)[0]) for b in blocks]
+    if not names or Classify not in subject.answers:
+        return part.blocks
+    asking = {bound.entry.data for bound in part.bound if Classify in bound.probe.needs}
+    return [
+        replace(b, examples=data.align(b.examples, names, b.source.load)[0])
+        if asking & {None, b.source.name} or len(part.blocks) == 1
+        else b
+        for b in part.blocks
+    ]
 
 
 def plan(bound: Bound, part: Part, roles: Mapping[str, Model]) -> Planned:

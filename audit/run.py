@@ -33,7 +33,7 @@ class Run:
 def start(spec: Spec, parts: list[Part], out: Path | None = None, mode: Mode = "auto") -> Run:
     """Load the model, plan, and open or continue the run folder.  UsageError, CannotMeasure."""
     subject = models.load(spec.model, options=options(spec, parts))
-    parts = [replace(part, blocks=aligned(part.blocks, subject)) for part in parts]
+    parts = [replace(part, blocks=aligned(part, subject)) for part in parts]
     roles = {SUBJECT: subject, **_roles(spec, parts)}
     plans = {part.suite.name: [plan(b, part, roles) for b in part.bound] for part in parts}
     todo = list(trials(spec, parts, plans))

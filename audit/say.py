@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
-from audit.numbers import decimals, plain, scaled, setting_text, value_text
+from audit.numbers import decimals, limit_text, plain, scaled, setting_text, value_text
 from audit.types import Finding, Request, Scalar
 
 LANGUAGES = ("en", "zh")
@@ -69,6 +69,7 @@ def _holes(finding: Finding, title: Both, when: Both | None) -> dict[str, object
     settings = {f"with.{name}": _setting(value) for name, value in finding.params.items()}
     settings |= {name: _setting(value) for name, value in finding.params.items()}
     condition = {code: fill(when[code], code, settings) for code in LANGUAGES} if when else {"en": "", "zh": ""}
+    settings |= {f"detail.{name}": _setting(value) for name, value in finding.detail.items() if _plain(value)}
     rate = quoted(finding)
     upper = value_text(_upper(finding), finding.unit, 1)
     return settings | {
@@ -82,6 +83,10 @@ def _holes(finding: Finding, title: Both, when: Both | None) -> dict[str, object
         "confidence": f"{finding.confidence:.0%}",
         "measure": finding.measure.replace("_", " "),
     }
+
+
+def _plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float)
 
 
 def _setting(value: Scalar) -> str:
@@ -141,7 +146,7 @@ def _verdict(finding: Finding) -> dict[str, str]:
     """What the interval says against the limit."""
     if finding.low is None or finding.high is None:
         return say("no_interval", why=finding.method) if finding.limit is not None else {}
-    limit = value_text(finding.limit, finding.unit, 0 if finding.unit != "score" else 2).lstrip("+")
+    limit = limit_text(finding, 0 if finding.unit != "score" else 2)
     if finding.verdict == "not_detected" and finding.limit == 0:
         return say("ruled_out", bound=_both_pp(value_text(max(finding.high, 0.0), finding.unit, decimals(finding))))
     if finding.verdict == "not_detected" and finding.limit is not None:

@@ -159,9 +159,10 @@ class SpanAnswer(Answer):
 
 @dataclass(frozen=True)
 class Choices(Answer):
-    """Log-probability (nats) of each choice, in the order asked."""
+    """Log-probability (nats) of each choice, in the order asked; `parts`, where given, of each token of each choice."""
 
     logprobs: tuple[float, ...]
+    parts: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,8 @@ Steps = Generator[list[Request], list[Any], Outcome]
 class Probe:
     """A question about behaviour: yields lists of requests, is sent lists of answers, returns an Outcome.
 
-    `ready(**settings)` returns why these settings cannot run here ("" when they can).
+    `ready(**settings)` returns why these settings cannot run here ("" when they can).  `roles` names the helper models
+    that it asks, each with the request it asks them.
     """
 
     name: str
@@ -254,6 +256,7 @@ class Probe:
     run: Callable[..., Steps]
     doc: str = ""
     ready: Callable[..., str] | None = None
+    roles: Mapping[str, type[Request]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -327,7 +330,8 @@ class Finding:
     """One row of the report.
 
     `params` are the probe's settings, `group` the slice ("" for all), `unit` one of proportion, percent, points, score,
-    count; `limit` the bound the verdict was taken against; `detail` the measure's other results; `examples` trial ids.
+    count; `limit` the bound the verdict was taken against (for direction zero: the distance from `ideal`); `detail` the
+    measure's other results; `examples` trial ids.
     """
 
     id: str
@@ -346,6 +350,7 @@ class Finding:
     direction: Direction = "none"
     unit: str = "proportion"
     limit: float | None = None
+    ideal: float | None = None
     verdict: VerdictName = "not_run"
     severity: Severity = "info"
     statement: Mapping[str, str] = field(default_factory=dict)
@@ -372,10 +377,17 @@ class Verdict:
     why: str
 
 
-def probe(*needs: type[Request], ready: Callable[..., str] | None = None) -> Callable[[Callable[..., Steps]], Probe]:
-    """Make a probe of a generator function `(example, rng, **settings)`; `needs` lists the requests it asks."""
+def probe(
+    *needs: type[Request],
+    ready: Callable[..., str] | None = None,
+    roles: Mapping[str, type[Request]] | None = None,
+) -> Callable[[Callable[..., Steps]], Probe]:
+    """Make a probe of a generator function `(example, rng, **settings)`; `needs` lists the requests it asks.
+
+    `roles` names the helper models it cannot do without, each with what it asks them.
+    """
 
     def make(run: Callable[..., Steps]) -> Probe:
-        return Probe(run.__name__, frozenset(needs), run, (run.__doc__ or "").strip(), ready)
+        return Probe(run.__name__, frozenset(needs), run, (run.__doc__ or "").strip(), ready, dict(roles or {}))
 
     return make

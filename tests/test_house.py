@@ -18,6 +18,7 @@ from audit.say import messages
 FLOORS = [
     {"types", "errors"},
     {"__init__", "stats", "document", "numbers", "reference"},
+    {"templates"},
     {"schedule", "store", "suite", "data", "measures", "models", "kit", "say"},
     {"cells"},
     {"execute", "findings", "gate", "report", "plan"},

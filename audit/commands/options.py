@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from audit.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 DTYPES = click.Choice(["auto", "float32", "bfloat16", "float16"])
@@ -30,6 +34,16 @@ def tokens(context: click.Context, parameter: click.Parameter, value: str) -> in
     if value.isdigit() and int(value) > 0:
         return int(value)
     raise click.BadParameter(f"{value!r} is neither auto nor a positive number of tokens", context, parameter)
+
+
+def places(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """The data without a name; `NAME=DATA` become the command's `blocks`.  UsageError for two without a name."""
+    named = [value for value in values if re.match(r"[A-Za-z]\w*=.", value) and not Path(value).exists()]
+    plain = [value for value in values if value not in named]
+    if len(plain) > 1:
+        raise UsageError(f"--data is given {len(plain)} times ({', '.join(plain)}): name the data block of each.")
+    context.params["blocks"] = tuple(tuple(value.split("=", 1)) for value in named)
+    return plain[0] if plain else None
 
 
 SUBJECT = (
@@ -79,7 +93,11 @@ SUBJECT = (
 )
 DATA = (
     click.option(
-        "--data", help="Your data in place of the suite's: .jsonl, .json, .csv, .tsv, .parquet, or a data set."
+        "--data",
+        multiple=True,
+        callback=places,
+        help="Your data in place of the suite's: .jsonl, .json, .csv, .tsv, .parquet, or a data set; "
+        "NAME=DATA in place of the suite's data block of that name.",
     ),
     click.option("--split", help="Split of a data set."),
     click.option("--text", help="Column with the text [text]."),
