@@ -66,13 +66,22 @@ def load(reference: str, *, options: LoadOptions | None = None) -> LoadedModel:
     """
     options = options or LoadOptions()
     check(options)
+    model = _load(reference, options)
+    if options.verbalisers is None:
+        return model
+    from audit.models.verbal import Verbal
+
+    return Verbal(model, options)
+
+
+def _load(reference: str, options: LoadOptions) -> LoadedModel:
     scheme = reference.partition(":")[0]
     if scheme == "simulated":
-        return _head("simulated")(reference, options)  # type: ignore[no-any-return]
+        return _head("simulated")(reference, options)
     from audit.models import source
 
     found = source.find(reference, options)
-    return _head(found.head)(found, options)  # type: ignore[no-any-return]
+    return _head(found.head)(found, options)
 
 
 def check(options: LoadOptions) -> None:
@@ -86,11 +95,15 @@ def check(options: LoadOptions) -> None:
     ):
         if value not in known:
             raise UsageError(f"{name} {value!r} is not one of {', '.join(known)}: {nearest(value, known)}")
+    if options.verbalisers is None and options.template:
+        raise UsageError("a template is for classification by a language model: give verbalisers (label=words) too")
+    if options.verbalisers is not None and options.labels:
+        raise UsageError("verbalisers name the labels themselves: leave out the label mapping, or the verbalisers")
     if options.batch_tokens < 0:
         raise UsageError(f"batch_tokens is {options.batch_tokens}: it must be a number of tokens, or 0 for automatic")
 
 
-def _head(name: str) -> Callable[..., Any]:
+def _head(name: str) -> Callable[..., LoadedModel]:
     module, _, attribute = HEADS[name].partition(":")
-    made: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    made: Callable[..., LoadedModel] = getattr(importlib.import_module(module), attribute)
     return made

@@ -71,7 +71,8 @@ class Masked:
             failed = next((p for choice in parts for p in choice if isinstance(p, Failed)), None)
             unknown = max((hole.row.unknown for choice in plan for hole in choice), default=0.0)
             sums = tuple(sum(p for p in choice if isinstance(p, float)) for choice in parts)
-            answers.append(failed or Choices(sums, unknown=unknown))
+            tokens = tuple(tuple(p for p in choice if isinstance(p, float)) for choice in parts)
+            answers.append(failed or Choices(sums, tokens, unknown=unknown))
         return answers
 
     def plan(self, request: Fill) -> list[list[Hole]] | Failed:

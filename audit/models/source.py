@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,16 @@ ARCHITECTURES = {
 }
 
 
+ADAPTED = {
+    "SEQ_CLS": "classifier",
+    "TOKEN_CLS": "tagger",
+    "QUESTION_ANS": "qa",
+    "CAUSAL_LM": "causal",
+    "SEQ_2_SEQ_LM": "seq2seq",
+    "FEATURE_EXTRACTION": "embedder",
+}
+
+
 @dataclass(frozen=True)
 class Source:
     """A checkpoint on disk: `folder` holds config.json and weights that may be loaded."""
@@ -39,6 +49,7 @@ class Source:
     config: dict[str, Any]
     head: str
     weights: tuple[Path, ...]
+    adapter: Path | None = None
 
     @property
     def architecture(self) -> str:
@@ -49,6 +60,8 @@ class Source:
 def find(reference: str, options: LoadOptions) -> Source:
     """Locate and check a checkpoint: the shipped one, a local folder, or one from the hub (or its cache)."""
     folder, revision = _folder(reference, options)
+    if (folder / "adapter_config.json").is_file():
+        return _adapted(reference, folder, revision, options)
     config = _config(folder)
     if "auto_map" in config and not options.trust_remote_code and not _native(config):
         raise CannotMeasure(
@@ -63,6 +76,26 @@ def _native(config: dict[str, Any]) -> bool:
     from transformers import CONFIG_MAPPING
 
     return config.get("model_type") in CONFIG_MAPPING
+
+
+def _adapted(reference: str, folder: Path, revision: str | None, options: LoadOptions) -> Source:
+    """A PEFT adapter: the model that it was trained on, with the adapter's own files beside it."""
+    settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    name = str(settings.get("base_model_name_or_path") or "")
+    head = options.head or ADAPTED.get(str(settings.get("task_type")), "")
+    weights = folder / "adapter_model.safetensors"
+    if not weights.is_file():
+        raise CannotMeasure(f"{folder} is an adapter without adapter_model.safetensors: save it again with peft")
+    if not name:
+        raise CannotMeasure(f"{folder / 'adapter_config.json'} names no base_model_name_or_path: add the base model's")
+    beside = folder / name
+    try:
+        base = find(
+            str(beside) if beside.is_dir() else name, replace(options, head=head, revision=settings.get("revision"))
+        )
+    except (CannotMeasure, UsageError) as error:
+        raise type(error)(f"{folder} is an adapter of {name!r}, and its base model cannot be used: {error}") from error
+    return replace(base, reference=reference, revision=revision, weights=(*base.weights, weights), adapter=folder)
 
 
 def head_of(config: dict[str, Any], folder: Path) -> str:

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from transformers.utils import logging as noise
 
 from audit.errors import CannotMeasure, UsageError, nearest
-from audit.models import LoadOptions
+from audit.models import LoadOptions, adapters
 from audit.models.batches import Batcher
 from audit.models.source import Source, digest, first_line
 from audit.models.tokens import Encoder
@@ -54,7 +54,9 @@ def open_weights(source: Source, auto: str, options: LoadOptions, spare: tuple[s
     cannot read the checkpoint, or where weights that the head needs are not in it.
     """
     device = pick_device(options.device)
-    model, absent = read_model(source, auto, options, pick_dtype(options.dtype, device, source.config))
+    model, absent = read_model(source, auto, options, device)
+    if source.adapter is not None:
+        model, absent = adapters.merge(model, absent, source.adapter)
     absent = [name for name in absent if not name.startswith(spare)] if spare else absent
     if absent:
         raise CannotMeasure(
@@ -64,10 +66,7 @@ def open_weights(source: Source, auto: str, options: LoadOptions, spare: tuple[s
         )
     tokenizer = read_tokenizer(source, options)
     notes: list[str] = []
-    try:
-        model = model.to(device).eval().requires_grad_(False)
-    except RuntimeError as error:
-        raise CannotMeasure(f"{source.reference} does not fit {device}: {first_line(error)}") from error
+    model, device = placed(model, device, options, source)
     if model.config.get_text_config().vocab_size < len(tokenizer):
         notes.append(
             f"the tokenizer has {len(tokenizer)} tokens, the model {model.config.get_text_config().vocab_size}"
@@ -76,6 +75,16 @@ def open_weights(source: Source, auto: str, options: LoadOptions, spare: tuple[s
     about = describe(source, model, encoder) | {"device": str(device), "notes": notes}
     budget = options.batch_tokens or BATCH_TOKENS.get(device.type, 2048)
     return Weights(source, model, encoder, device, Batcher(budget), about)
+
+
+def placed(model: Any, device: torch.device, options: LoadOptions, source: Source) -> tuple[Any, torch.device]:
+    """The model in evaluation mode on its device (where its first layer is, for one that is spread or quantised)."""
+    if options.device_map or "quantization_config" in source.config:
+        return model.eval().requires_grad_(False), model.get_input_embeddings().weight.device
+    try:
+        return model.to(device).eval().requires_grad_(False), device
+    except RuntimeError as error:
+        raise CannotMeasure(f"{source.reference} does not fit {device}: {first_line(error)}") from error
 
 
 def pick_device(name: str) -> torch.device:
@@ -107,17 +116,21 @@ def pick_dtype(name: str, device: torch.device, config: dict[str, Any]) -> torch
     return dtype
 
 
-def read_model(source: Source, auto: str, options: LoadOptions, dtype: torch.dtype) -> tuple[Any, list[str]]:
-    """The model, on the CPU, and the weights that the checkpoint does not have for it."""
+def read_model(source: Source, auto: str, options: LoadOptions, device: torch.device) -> tuple[Any, list[str]]:
+    """The model, and the weights that the checkpoint does not have for it."""
+    spread = options.device_map or ({"": device} if "quantization_config" in source.config else None)
+    labels = adapters.label_count(source.adapter) if source.adapter else None
     try:
         with quiet():
             model, loading = getattr(transformers, auto).from_pretrained(
                 source.folder,
-                dtype=dtype,
+                dtype=pick_dtype(options.dtype, device, source.config),
+                device_map=spread,
                 output_loading_info=True,
                 use_safetensors=None if options.allow_pickle else True,
                 trust_remote_code=options.trust_remote_code,
                 local_files_only=True,
+                **({"num_labels": labels} if labels else {}),
             )
     except Exception as error:  # transformers and safetensors raise nearly everything here
         raise CannotMeasure(f"{source.folder} cannot be loaded with {auto}: {first_line(error)}") from error
@@ -125,11 +138,13 @@ def read_model(source: Source, auto: str, options: LoadOptions, dtype: torch.dty
 
 
 def read_tokenizer(source: Source, options: LoadOptions) -> Any:
-    """The checkpoint's tokenizer, fast where there is one."""
+    """The checkpoint's tokenizer (an adapter's own where it has one), fast where there is one."""
+    own = source.adapter is not None and (source.adapter / "tokenizer_config.json").is_file()
+    place = source.adapter if own else source.folder
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
-                source.folder, trust_remote_code=options.trust_remote_code, local_files_only=True
+                place, trust_remote_code=options.trust_remote_code, local_files_only=True
             )
     except Exception as error:  # a missing vocabulary is an OSError, a TypeError or a ValueError, by class
         raise CannotMeasure(

@@ -26,7 +26,7 @@ KINDS = {
         lambda n: transformers.DistilBertConfig(vocab_size=n, dim=32, n_layers=2, n_heads=4, hidden_dim=48),
     ),
     "AlbertForQuestionAnswering": (
-        unigram,
+        lambda: unigram(length=256),
         lambda n: transformers.AlbertConfig(vocab_size=n, embedding_size=16, **SMALL),
     ),
 }
