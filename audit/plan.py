@@ -10,15 +10,18 @@ from audit import data, suite
 from audit.errors import UsageError, nearest
 from audit.models import LoadedModel, LoadOptions
 from audit.say import cannot, say
-from audit.suite import Bound, Entry, Suite
+from audit.suite import PEERS, Bound, Entry, Suite
 from audit.types import SUBJECT, Classify, Example, Model, Trial
+
+MOST_PEERS = 128  # enough for distances and demonstrations; every trial of an entry is given the same ones
 
 
 @dataclass(frozen=True)
 class Spec:
     """What was asked for, as saved in run.json.
 
-    `labels`, `helpers` and `blocks` are (name, value) pairs; `blocks` says where a suite's data block is to be read.
+    `labels`, `helpers` and `blocks` are (name, value) pairs; `blocks` says where a suite's data block is to be read, or,
+    under a name that no block has, a domain of the user's own.
     """
 
     suites: tuple[str, ...]
@@ -31,6 +34,7 @@ class Spec:
     text: str | None = None
     pair: str | None = None
     label: str | None = None
+    group: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     limit: int | None = None
     seed: int = 0
@@ -64,28 +68,71 @@ class Part:
 
 @dataclass(frozen=True)
 class Planned:
-    """One entry of a plan: on which examples, or why on none."""
+    """One entry of a plan: on which examples, or why on none; `peers` and their hash for a probe that wants them."""
 
     bound: Bound
     examples: tuple[Example, ...]
     reason: Mapping[str, str] | None
+    peers: tuple[Example, ...] = ()
+    company: str = ""
 
 
 def prepare(spec: Spec) -> list[Part]:
     """Read suites and data and check every setting, before any model is loaded.  UsageError for what is wrong."""
-    parts: list[Part] = []
-    for reference in spec.suites:
-        found = suite.load(reference)
-        bound = [_helped(b, dict(spec.helpers)) for b in suite.bind(found)]
-        parts.append(Part(found, bound, [data.load(s, spec.seed) for s in _sources(spec, found)]))
-    names = [part.suite.name for part in parts]
+    suites = [suite.load(reference) for reference in spec.suites]
+    names = [found.name for found in suites]
     if len(set(names)) < len(names):
         raise UsageError(f"two of the suites have the same name ({', '.join(names)}); run them apart.")
-    known = [block.name for part in parts for block in part.suite.sheet.data]
-    for name, _ in spec.blocks:
-        if name not in known:
-            raise UsageError(f"--data {name}=...: the suites have no data block {name!r}: {nearest(name, known)}")
+    domains = _domains(spec, suites)
+    parts: list[Part] = []
+    for found in suites:
+        bound = [_helped(b, dict(spec.helpers)) for b in suite.bind(found)]
+        sources = _joined(domains, _sources(spec, found), spec)
+        parts.append(Part(found, bound, [data.load(s, spec.seed) for s in sources]))
     return parts
+
+
+def _domains(spec: Spec, suites: list[Suite]) -> dict[str, str]:
+    """The user's own domains: where each is read, by a name that no data block has.
+
+    UsageError where no suite compares domains, so that such a name can only be a slip, and for a name given twice.
+    """
+    known = [block.name for found in suites for block in found.sheet.data]
+    given = [name for name, _ in spec.blocks]
+    for name in given:
+        if given.count(name) > 1:
+            raise UsageError(f"--data {name}=... is given {given.count(name)} times; give each data a name of its own.")
+        if name not in known and not any(block.inside for found in suites for block in found.sheet.data):
+            raise UsageError(f"--data {name}=...: the suites have no data block {name!r}: {nearest(name, known)}")
+    return {name: where for name, where in spec.blocks if name not in known}
+
+
+def _joined(domains: Mapping[str, str], blocks: list[data.Source], spec: Spec) -> list[data.Source]:
+    """The user's domains in place of the suite's own; beside them where there is one only, which has nothing to be
+    compared with.  `in`, or else the first, is the in-distribution one.
+    """
+    instead = tuple(block.name for block in blocks if block.inside)
+    if not domains or not instead:
+        return blocks
+    inside = "in" if "in" in domains else next(iter(domains))
+    own = [
+        replace(_whole(spec, where), name=name, domain=name, inside=name if name == inside else None, instead=instead)
+        for name, where in domains.items()
+    ]
+    return own + [block for block in blocks if len(own) == 1 or block.name not in instead]
+
+
+def _whole(spec: Spec, where: str) -> data.Source:
+    """A file or data set of the user's, with the columns that the user names."""
+    return data.Source(
+        where,
+        split=spec.split,
+        text=spec.text or "text",
+        pair=spec.pair,
+        label=spec.label or "label",
+        group=spec.group,
+        limit=spec.limit,
+    )
 
 
 def _sources(spec: Spec, found: Suite) -> list[data.Source]:
@@ -99,15 +146,8 @@ def _sources(spec: Spec, found: Suite) -> list[data.Source]:
         elif not block.optional:
             blocks.append(own)
     if spec.data is not None:
-        own = data.Source(
-            spec.data,
-            split=spec.split,
-            text=spec.text or "text",
-            pair=spec.pair,
-            label=spec.label or "label",
-            limit=spec.limit,
-        )
-        return [own]
+        names = tuple(block.name for block in found.sheet.data)
+        return [replace(_whole(spec, spec.data), inside="in", instead=names)]
     if spec.limit is None:
         return blocks
     return [replace(block, limit=min(spec.limit, block.limit or spec.limit)) for block in blocks]
@@ -118,14 +158,14 @@ def _placed(block: data.Source, load: str, spec: Spec) -> data.Source:
 
     The block's own subset, split and revision are those of the data set it names, and go with it.
     """
-    named = {key: getattr(spec, key) for key in ("split", "text", "pair", "label") if getattr(spec, key) is not None}
+    named = {key: getattr(spec, key) for key in ("split", "text", "pair", "label", "group") if getattr(spec, key) is not None}
     elsewhere = {} if load == block.load else {"load": load, "subset": None, "split": None, "revision": None}
     return replace(block, **{**elsewhere, **named})
 
 
 def _helped(bound: Bound, helpers: Mapping[str, str]) -> Bound:
     """An entry whose probe has a setting named after a helper gets that helper's folder."""
-    names = list(inspect.signature(bound.probe.run).parameters)[2:]
+    names = suite.parameters(bound.probe)
     extra = {name: value for name, value in helpers.items() if name in names and name not in bound.entry.settings}
     if not extra:
         return bound
@@ -162,7 +202,7 @@ def options(spec: Spec, parts: list[Part]) -> LoadOptions:
 
 def settings(parts: list[Part]) -> set[str]:
     """The names of all settings that the probes have."""
-    return {name for part in parts for b in part.bound for name in inspect.signature(b.probe.run).parameters}
+    return {name for part in parts for b in part.bound for name in suite.parameters(b.probe)}
 
 
 def aligned(part: Part, subject: LoadedModel) -> list[data.Loaded]:
@@ -173,16 +213,16 @@ def aligned(part: Part, subject: LoadedModel) -> list[data.Loaded]:
     names = subject.about.get("labels")
     if not names or Classify not in subject.answers:
         return part.blocks
-    asking = {bound.entry.data for bound in part.bound if Classify in bound.probe.needs}
+    asking = {n for b in part.bound if Classify in b.probe.needs for n in (b.entry.data, *b.entry.also)}
     return [
         replace(b, examples=data.align(b.examples, names, b.source.load)[0])
-        if asking & {None, b.source.name} or len(part.blocks) == 1
+        if asking & {None, b.source.name, *b.source.instead}
         else b
         for b in part.blocks
     ]
 
 
-def plan(bound: Bound, part: Part, roles: Mapping[str, Model]) -> Planned:
+def plan(bound: Bound, part: Part, roles: Mapping[str, Model], seed: int = 0) -> Planned:
     """On which examples an entry is asked, or why on none; `roles` are the subject and the helpers, by role."""
     entry = bound.entry
     if missing := bound.probe.needs - roles[SUBJECT].answers:
@@ -200,12 +240,32 @@ def plan(bound: Bound, part: Part, roles: Mapping[str, Model]) -> Planned:
     for cell in bound.cells:
         if bound.probe.ready and (why := bound.probe.ready(**dict(cell))):
             return Planned(bound, (), say("not_ready", why=why))
-    return Planned(bound, tuple(data.sample(examples, entry.limit, 0)), None)
+    asked = tuple(data.sample(examples, entry.limit, 0))
+    if PEERS not in inspect.signature(bound.probe.run).parameters:
+        return Planned(bound, asked, None)
+    peers = tuple(data.sample(_inside(entry, part.blocks), MOST_PEERS, seed))
+    if not peers:
+        return Planned(bound, (), say("no_peers"))
+    return Planned(bound, asked, None, peers, data.content_hash(peers))
+
+
+def _inside(entry: Entry, blocks: list[data.Loaded]) -> list[Example]:
+    """The in-distribution examples in the entry's language: the user's own before the suite's."""
+    for block in blocks:
+        own = [e for e in block.examples if entry.language in (None, e.language)]
+        groups = {e.group for e in own}
+        inside = block.source.inside
+        if own and inside is not None and block.source.instead and inside not in groups:
+            inside = own[0].group  # one file of the user's, with groups of its own or none
+        if inside in groups:
+            return [e for e in own if e.group == inside]
+    return []
 
 
 def _wanted(entry: Entry, blocks: list[data.Loaded]) -> Iterator[Example]:
+    wanted = {entry.data, *entry.also}
     for block in blocks:
-        if entry.data in (None, block.source.name) or len(blocks) == 1:
+        if entry.data is None or wanted & {block.source.name, *block.source.instead}:
             for e in block.examples:
                 if entry.language in (None, e.language) and all(e.fields.get(k) == v for k, v in entry.where.items()):
                     yield e
@@ -227,4 +287,5 @@ def trials(spec: Spec, parts: list[Part], plans: Mapping[str, list[Planned]]) ->
         for asked in by_example.values():
             for example, plan in asked:
                 for cell in plan.bound.cells:
-                    yield Trial(part.suite.name, plan.bound.entry.label, plan.bound.probe, example, cell, spec.seed)
+                    name, found = plan.bound.entry.label, plan.bound.probe
+                    yield Trial(part.suite.name, name, found, example, cell, spec.seed, plan.peers, plan.company)

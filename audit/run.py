@@ -35,7 +35,7 @@ def start(spec: Spec, parts: list[Part], out: Path | None = None, mode: Mode = "
     subject = models.load(spec.model, options=options(spec, parts))
     parts = [replace(part, blocks=aligned(part, subject)) for part in parts]
     roles = {SUBJECT: subject, **_roles(spec, parts)}
-    plans = {part.suite.name: [plan(b, part, roles) for b in part.bound] for part in parts}
+    plans = {part.suite.name: [plan(b, part, roles, spec.seed) for b in part.bound] for part in parts}
     todo = list(trials(spec, parts, plans))
     about = describe(spec, parts, plans, subject)
     folder = _folder(about, out, mode)
