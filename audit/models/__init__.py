@@ -18,6 +18,7 @@ HEADS: dict[str, str] = {
     "causal": "audit.models.causal:Causal",
     "seq2seq": "audit.models.seq2seq:Seq2seq",
     "embedder": "audit.models.embedder:Embedder",
+    "endpoint": "audit.models.endpoint:Endpoint",
     "simulated": "audit.models.simulated:Simulated",
 }
 
@@ -31,6 +32,7 @@ class LoadOptions:
     `overlong` (error, truncate, skip) is what becomes of a text longer than the context; "" truncates for classifiers
     and is an error for language models.  For these, `chat` (auto, never, always) says whether prompts go through the
     chat template, `verbalisers` (label -> answer text) and `template` (with {text} and {pair}) let them classify.
+    For served models: requests under way at a time, seconds to wait for one, and requests a second (0: no limit).
     """
 
     head: str = ""
@@ -46,6 +48,9 @@ class LoadOptions:
     verbalisers: Mapping[str, str] | None = None
     template: str = ""
     overlong: str = ""
+    concurrency: int = 8
+    timeout: float = 60.0
+    rate: float = 0.0
 
 
 class LoadedModel(Protocol):
@@ -60,24 +65,27 @@ class LoadedModel(Protocol):
 
 
 def load(reference: str, *, options: LoadOptions | None = None) -> LoadedModel:
-    """Load `reference`: "reference", "simulated[:KEY=VALUE,...]", a local folder or a hub id.
+    """Load `reference`: "reference", "simulated[:KEY=VALUE,...]", "endpoint:URL#NAME", a local folder or a hub id.
 
     UsageError for a name or an option that cannot be right, CannotMeasure for a model that cannot be loaded.
     """
     options = options or LoadOptions()
     check(options)
     model = _load(reference, options)
-    if options.verbalisers is None:
-        return model
+    return model if options.verbalisers is None else verbalised(model, options.verbalisers, options.template)
+
+
+def verbalised(model: LoadedModel, verbalisers: Mapping[str, str], template: str = "") -> LoadedModel:
+    """A language model that answers `Classify` too, by the likeliest of the labels' words.  UsageError as `load`."""
     from audit.models.verbal import Verbal
 
-    return Verbal(model, options)
+    return Verbal(model, LoadOptions(verbalisers=verbalisers, template=template))
 
 
 def _load(reference: str, options: LoadOptions) -> LoadedModel:
     scheme = reference.partition(":")[0]
-    if scheme == "simulated":
-        return _head("simulated")(reference, options)
+    if scheme in ("simulated", "endpoint"):
+        return _head(scheme)(reference, options)
     from audit.models import source
 
     found = source.find(reference, options)

@@ -15,7 +15,8 @@ from audit.models import HEADS, LoadOptions
 
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
 HUB_SKIP = ["onnx/*", "openvino/*", "original/*", "coreml/*", "flax*", "tf_*", "consolidated*", "*.onnx"]
-FORMS = ("reference", "simulated:KEY=VALUE,...", "a folder", "a hub id such as owner/name")
+FORMS = ("reference", "simulated:KEY=VALUE,...", "endpoint:URL#NAME", "a folder", "a hub id such as owner/name")
+SCHEMES = ("simulated", "endpoint")
 ARCHITECTURES = {
     "ForSequenceClassification": "classifier",
     "ForTokenClassification": "tagger",
@@ -59,6 +60,8 @@ class Source:
 
 def find(reference: str, options: LoadOptions) -> Source:
     """Locate and check a checkpoint: the shipped one, a local folder, or one from the hub (or its cache)."""
+    if options.head in SCHEMES:
+        raise UsageError(f"head {options.head!r} is no checkpoint's: name the model {options.head}:... instead")
     folder, revision = _folder(reference, options)
     if (folder / "adapter_config.json").is_file():
         return _adapted(reference, folder, revision, options)
@@ -104,7 +107,7 @@ def head_of(config: dict[str, Any], folder: Path) -> str:
     for suffix, head in ARCHITECTURES.items():
         if name.endswith(suffix) and head in HEADS:
             return head
-    known = ", ".join(sorted(h for h in HEADS if h != "simulated"))
+    known = ", ".join(sorted(h for h in HEADS if h not in SCHEMES))
     if not name:
         raise CannotMeasure(f"{folder / 'config.json'} names no architecture: say which head it has (--head {known})")
     raise CannotMeasure(
