@@ -61,8 +61,22 @@ def grouped(records: Iterable[Record]) -> Grouped:
 
 def slices(cell: Cell, use: MeasureUse) -> list[str]:
     """The groups that a measure is reported for, where the suite asks for groups and there is more than one."""
-    groups = sorted({r.group for r in cell.records if r.group}) if "group" in use.by else []
-    return groups if len(groups) > 1 else []
+    if "out" in use.by:
+        groups = {r.group for r in cell.records if _side(r) == 1}
+    else:
+        groups = {r.group for r in cell.records if r.group} if "group" in use.by else set()
+    return sorted(groups) if len(groups) > 1 else []
+
+
+def part(cell: Cell, use: MeasureUse, group: str) -> list[Record]:
+    """The records of one slice: the group's, and with `by: [out]` the in-distribution ones they are held against."""
+    against = "out" in use.by
+    return [r for r in cell.records if r.group == group or (against and _side(r) == 0)]
+
+
+def _side(record: Record) -> Scalar:
+    """1 for an out-of-distribution row, 0 for an in-distribution one, None where the probe does not say."""
+    return record.outcome.values.get("is_ood") if record.outcome is not None else None
 
 
 def of_suite(suite: Mapping[str, Any], by_cell: Grouped) -> Iterator[tuple[Cell, MeasureUse]]:

@@ -20,7 +20,11 @@ HAN = ("\u3400", "\u9fff")
 
 @dataclass(frozen=True)
 class Source:
-    """Where rows come from and which columns hold what; "auto" lets the script of each text decide its language."""
+    """Where rows come from and which columns hold what; "auto" lets the script of each text decide its language.
+
+    `inside` names the in-distribution group.  `domain` is the group of all rows, whatever their columns say, and part
+    of their ids.  `instead` names the blocks of the suite whose place these rows take.
+    """
 
     load: str
     name: str = "data"
@@ -34,6 +38,9 @@ class Source:
     id: str | None = "id"
     language: str = "auto"
     limit: int | None = None
+    inside: str | None = None
+    domain: str = ""
+    instead: tuple[str, ...] = ()
     folder: Path = Path()
 
 
@@ -61,6 +68,7 @@ class Loaded:
             "labelled": sum(example.label is not None for example in self.examples),
             "groups": dict(sorted(Counter(example.group for example in self.examples).items())),
             "malformed": len(self.malformed),
+            "instead": list(self.source.instead),
         }
 
 
@@ -178,12 +186,13 @@ def _example(source: Source, row: Any, number: int, names: list[str], labelled: 
         raise ValueError(f"column {source.label!r} is empty, while other rows have a label")
     key = row.get(source.id) if source.id else None
     used = {source.text, source.pair, source.label, source.group, source.id}
+    name = str(number) if _missing(key) else str(key)
     return Example(
-        id=str(number) if _missing(key) else str(key),
+        id=f"{source.domain}:{name}" if source.domain else name,
         text=text,
         pair=pair,
         label=_label(label, names) if labelled else None,
-        group=str(row.get(source.group) or "") if source.group else "",
+        group=source.domain or (str(row.get(source.group) or "") if source.group else ""),
         language=language_of(text) if source.language == "auto" else source.language,
         fields={name: value for name, value in row.items() if name not in used},
     )

@@ -57,7 +57,7 @@ def _measured(cell: Cell, use: MeasureUse, seed: int) -> Iterator[Finding]:
     yield _finding(cell, use, base, cell.records, seed)
     for group in cells.slices(cell, use):
         part = replace(base, id=f"{base.id}@{group}", group=group)
-        yield _finding(cell, use, part, [r for r in cell.records if r.group == group], seed)
+        yield _finding(cell, use, part, cells.part(cell, use, group), seed)
 
 
 def _unmeasured(base: Finding, verdict: VerdictName, reason: Mapping[str, str]) -> Finding:

@@ -110,6 +110,7 @@ def _command(spec: Spec) -> str:
         "text",
         "pair",
         "label",
+        "group",
         "limit",
         "seed",
         "device",

@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from audit import data, suite
+from audit import data, models, suite
 from audit.errors import UsageError, nearest
 from audit.models import LoadedModel, LoadOptions
 from audit.say import cannot, say
 from audit.suite import PEERS, Bound, Entry, Suite
-from audit.types import SUBJECT, Classify, Example, Model, Trial
+from audit.types import SUBJECT, Classify, Example, LogProb, Model, Trial
 
 MOST_PEERS = 128  # enough for distances and demonstrations; every trial of an entry is given the same ones
 
@@ -20,8 +20,8 @@ MOST_PEERS = 128  # enough for distances and demonstrations; every trial of an e
 class Spec:
     """What was asked for, as saved in run.json.
 
-    `labels`, `helpers` and `blocks` are (name, value) pairs; `blocks` says where a suite's data block is to be read, or,
-    under a name that no block has, a domain of the user's own.
+    `labels`, `helpers` and `blocks` are (name, value) pairs; `blocks` says where a suite's data block is to be read,
+    or, under a name that no block has, a domain of the user's own.
     """
 
     suites: tuple[str, ...]
@@ -158,7 +158,9 @@ def _placed(block: data.Source, load: str, spec: Spec) -> data.Source:
 
     The block's own subset, split and revision are those of the data set it names, and go with it.
     """
-    named = {key: getattr(spec, key) for key in ("split", "text", "pair", "label", "group") if getattr(spec, key) is not None}
+    named = {
+        key: getattr(spec, key) for key in ("split", "text", "pair", "label", "group") if getattr(spec, key) is not None
+    }
     elsewhere = {} if load == block.load else {"load": load, "subset": None, "split": None, "revision": None}
     return replace(block, **{**elsewhere, **named})
 
@@ -173,16 +175,8 @@ def _helped(bound: Bound, helpers: Mapping[str, str]) -> Bound:
     return Bound(entry, bound.probe, tuple(suite.cells(entry)))
 
 
-def options(spec: Spec, parts: list[Part]) -> LoadOptions:
-    """How to load the subject; a suite's verbalisers let a language model classify, the command line's go first.
-
-    UsageError where two suites want different ones.
-    """
-    sheets = [part.suite.sheet for part in parts if part.suite.sheet.verbalisers]
-    if len({(tuple(s.verbalisers.items()), s.template) for s in sheets}) > 1 and not spec.verbalisers:
-        raise UsageError(
-            "these suites let a language model classify in different words; run them apart, or give --verbalise."
-        )
+def options(spec: Spec) -> LoadOptions:
+    """How to load the subject."""
     return LoadOptions(
         head=spec.head,
         revision=spec.revision,
@@ -195,9 +189,24 @@ def options(spec: Spec, parts: list[Part]) -> LoadOptions:
         device_map=spec.device_map,
         chat=spec.chat,
         overlong=spec.overlong,
-        verbalisers=dict(spec.verbalisers) or (dict(sheets[0].verbalisers) if sheets else None),
-        template=spec.template or (sheets[0].template if sheets else ""),
+        verbalisers=dict(spec.verbalisers) or None,
+        template=spec.template,
     )
+
+
+def answering(subject: LoadedModel, parts: list[Part]) -> LoadedModel:
+    """The subject; a language model that cannot label texts is made to by the words that the suites give.
+
+    UsageError where two suites give different ones.
+    """
+    if Classify in subject.answers or LogProb not in subject.answers:
+        return subject
+    sheets = [part.suite.sheet for part in parts if part.suite.sheet.verbalisers]
+    if len({(tuple(sheet.verbalisers.items()), sheet.template) for sheet in sheets}) > 1:
+        raise UsageError(
+            "these suites let a language model classify in different words: run them apart, or --verbalise."
+        )
+    return models.verbalised(subject, sheets[0].verbalisers, sheets[0].template) if sheets else subject
 
 
 def settings(parts: list[Part]) -> set[str]:

@@ -13,7 +13,7 @@ from audit import execute, findings, models, store
 from audit.errors import CannotMeasure, UsageError
 from audit.manifest import SCHEMA, describe, now
 from audit.models import LoadOptions
-from audit.plan import Part, Spec, aligned, options, plan, settings, trials
+from audit.plan import Part, Spec, aligned, answering, options, plan, settings, trials
 from audit.types import SUBJECT, Finding, Model, Trial
 
 Mode = Literal["auto", "resume", "fresh"]
@@ -32,7 +32,7 @@ class Run:
 
 def start(spec: Spec, parts: list[Part], out: Path | None = None, mode: Mode = "auto") -> Run:
     """Load the model, plan, and open or continue the run folder.  UsageError, CannotMeasure."""
-    subject = models.load(spec.model, options=options(spec, parts))
+    subject = answering(models.load(spec.model, options=options(spec)), parts)
     parts = [replace(part, blocks=aligned(part, subject)) for part in parts]
     roles = {SUBJECT: subject, **_roles(spec, parts)}
     plans = {part.suite.name: [plan(b, part, roles, spec.seed) for b in part.bound] for part in parts}

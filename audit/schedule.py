@@ -7,7 +7,7 @@ import random
 import time
 import traceback
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -25,7 +25,7 @@ def drive(
     live: int = 256,
     budget: int = 1 << 20,
     memory: int = 1 << 16,
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """Run trials to completion, `live` at a time; yield each Record as it is ready, in no promised order.
 
     `models` maps a role to its model.  `budget` bounds a batch in characters (the model splits it further by tokens),
@@ -135,7 +135,8 @@ class Flow:
             if self._steps is None:
                 trial = self.trial
                 rng = random.Random(f"{trial.seed}/{trial.example.id}")
-                self._steps = trial.probe.run(trial.example, rng, **dict(trial.params))
+                given = {"peers": trial.peers} if trial.peers else {}
+                self._steps = trial.probe.run(trial.example, rng, **given, **dict(trial.params))
             asked = self._steps.throw(RequestFailed(failed)) if failed else self._steps.send(answers)  # type: ignore[arg-type]
             self.waits, self.got = _checked(asked, self.trial), {}
             self._asked += len(self.waits)

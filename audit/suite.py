@@ -22,6 +22,7 @@ from audit.errors import UsageError, nearest
 from audit.types import Probe, Scalar
 
 GROUP = "audit.suites"
+PEERS = "peers"  # a probe with a parameter of this name is given in-distribution examples
 Setting = str | int | float | bool | None
 
 
@@ -57,7 +58,8 @@ class Bands(Shape):
 class Data(Shape):
     """Where examples come from: a file of the suite, a user's file, or a data set by name.
 
-    An `optional` block is loaded only where a user asks for it by name.
+    An `optional` block is loaded only where a user asks for it by name.  `inside` names the group of this block that is
+    in-distribution: the others are compared with it, and a user's own domains take the block's place.
     """
 
     load: str
@@ -73,19 +75,21 @@ class Data(Shape):
     language: Literal["en", "zh", "auto"] = "auto"
     limit: int | None = Field(default=None, ge=1)
     optional: bool = False
+    inside: str | None = None
 
 
 class MeasureUse(Shape):
     """A measure, which of its results to report, of which slices, and whether over all settings of a sweep at once.
 
-    `unit` says what a measure that takes any number was given (shares: proportion).
+    `unit` says what a measure that takes any number was given (shares: proportion).  `by` group: each group alone; out:
+    each group of out-of-distribution rows (the probe's column `is_ood`) together with all in-distribution ones.
     """
 
     measure: str
     key: str = ""
     unit: Literal["proportion", "percent", "points", "score", "count"] | None = None
     across: bool = False
-    by: tuple[Literal["group"], ...] = ()
+    by: tuple[Literal["group", "out"], ...] = ()
 
 
 def _measure(value: Any) -> Any:
@@ -101,7 +105,7 @@ Measures = tuple[Annotated[MeasureUse, BeforeValidator(_measure)], ...]
 class Entry(Shape):
     """One probe with its settings: `with` fixes them, `over` sweeps them (every combination).
 
-    `where` keeps the rows that hold this value in this column.
+    `also` names further data blocks beside `data`; `where` keeps the rows that hold this value in this column.
     """
 
     probe: str
@@ -112,6 +116,7 @@ class Entry(Shape):
     settings: dict[str, Setting] = Field(default_factory=dict, alias="with")
     over: dict[str, tuple[Setting, ...]] = Field(default_factory=dict)
     data: str | None = None
+    also: tuple[str, ...] = ()
     where: dict[str, str] = Field(default_factory=dict)
     language: Literal["en", "zh"] | None = None
     limit: int | None = Field(default=None, ge=1)
@@ -250,10 +255,15 @@ def cells(entry: Entry) -> Iterator[tuple[tuple[str, Scalar], ...]]:
         yield tuple(sorted({**entry.settings, **swept}.items()))
 
 
+def parameters(found: Probe) -> list[str]:
+    """The names of a probe's settings: its parameters without the example, its random numbers and its peers."""
+    return [name for name in list(inspect.signature(found.run).parameters)[2:] if name != PEERS]
+
+
 def _bound(suite: Suite, own: ModuleType | None, index: int, entry: Entry) -> Bound:
     where = f"{suite.folder / 'suite.yaml'}: probes.{index}"
     found = _lookup(suite, own, entry.probe, where)
-    known = list(inspect.signature(found.run).parameters)[2:]
+    known = parameters(found)
     for setting in [*entry.settings, *entry.over]:
         if setting not in known:
             raise UsageError(f"{where}: probe {entry.probe!r} has no setting {setting!r}: {nearest(setting, known)}")
@@ -303,10 +313,9 @@ def _check(suite: Suite) -> None:
             if listed.count(name) > 1:
                 raise UsageError(f"{path}: two {kind} are named {name!r}; give one of them another `name`.")
     for entry in suite.sheet.probes:
-        if entry.data is not None and entry.data not in blocks:
-            raise UsageError(
-                f"{path}: probe {entry.label!r}: no data block {entry.data!r}: {nearest(entry.data, blocks)}"
-            )
+        for wanted in filter(None, [entry.data, *entry.also]):
+            if wanted not in blocks:
+                raise UsageError(f"{path}: probe {entry.label!r}: no data block {wanted!r}: {nearest(wanted, blocks)}")
     for across in suite.sheet.across:
         for name in across.probes:
             if name not in labels:

@@ -263,7 +263,8 @@ class Probe:
 class Trial:
     """One probe on one example: the unit of planning, of resuming, of evidence.
 
-    `entry` is the probe's name in its suite, `seed` the run's.
+    `entry` is the probe's name in its suite, `seed` the run's.  `peers` are in-distribution examples of the run's own
+    data, for a probe that has a parameter of that name; `company` is the hash of what they say.
     """
 
     suite: str
@@ -272,12 +273,15 @@ class Trial:
     example: Example
     params: tuple[tuple[str, Scalar], ...] = ()
     seed: int = 0
+    peers: tuple[Example, ...] = field(default=(), compare=False, repr=False)
+    company: str = ""
 
     @cached_property
     def id(self) -> str:
         """A hash of what was asked: equal trials have equal ids in every run."""
         example = self.example
         key = [self.suite, self.entry, self.params, example.id, example.text, example.pair, example.label, self.seed]
+        key += [self.company] if self.company else []
         return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
 
 

@@ -97,12 +97,13 @@ DATA = (
         multiple=True,
         callback=places,
         help="Your data in place of the suite's: .jsonl, .json, .csv, .tsv, .parquet, or a data set; "
-        "NAME=DATA in place of the suite's data block of that name.",
+        "NAME=DATA in place of the suite's data block of that name, or as a domain of your own (in: in-distribution).",
     ),
     click.option("--split", help="Split of a data set."),
     click.option("--text", help="Column with the text [text]."),
     click.option("--pair", help="Column with the second text of a pair."),
     click.option("--label", help="Column with the gold label [label, if there is one]."),
+    click.option("--group", help="Column with the group that findings are split by, such as the domain."),
     click.option(
         "--limit", type=click.IntRange(1), help="At most so many examples of each data block, drawn by the seed."
     ),
