@@ -14,18 +14,20 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from audit.errors import UsageError
 from audit.report import drawing, files, view
 from audit.report.cards import Detail
 from audit.report.figures import Figure
 from audit.report.marks import clean
-from audit.report.rows import settings_text
+from audit.report.rows import params_text, settings_text
 from audit.report.words import Words, messages
 
 TEMPLATES = Path(__file__).with_name("templates")
 LARGEST = 1_000_000  # bytes of a page
 STEPS = (
     Detail(),
-    Detail(examples=3, text=400, charts=120),
+    Detail(examples=4, text=400, charts=140),
+    Detail(examples=3, text=300, charts=120),
     Detail(examples=2, text=300, rows=24, charts=80),
     Detail(examples=1, text=240, rows=12, charts=60),
     Detail(examples=1, text=160, rows=4, charts=40, cards=300),
@@ -64,7 +66,10 @@ def write(folder: Path, languages: Sequence[str] = ("en", "zh")) -> list[Path]:
     """
     pages = {folder / file_name(code): render(folder, code, languages) for code in languages}
     for path, text in pages.items():
-        path.write_text(text, "utf-8")
+        try:
+            path.write_text(text, "utf-8", newline="\n")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
     return list(pages)
 
 
@@ -98,8 +103,8 @@ def _page(page: view.Page, words: Words, other: Other | None, *, trimmed: bool) 
 
     css, js = (_own(name) for name in ("page.css", "page.js"))
     return _environment().get_template("page.html.j2").render(
-        page=page, t=words, other=other, trimmed=trimmed, svg=svg, settings=settings_text, css=css, js=js,
-        csp=_policy(css, js), sections=SECTIONS, glossary=GLOSSARY, icons=ICONS, bars=BARS, columns=COLUMNS,
+        page=page, t=words, other=other, trimmed=trimmed, svg=svg, settings=settings_text, params=params_text, css=css,
+        js=js, csp=_policy(css, js), sections=SECTIONS, glossary=GLOSSARY, icons=ICONS, bars=BARS, columns=COLUMNS,
         languages=list(messages()["lang"]),
     )  # fmt: skip
 

@@ -12,7 +12,6 @@ from audit.report.rows import LIMITATION, Row, params_text, rank, reading, row
 from audit.report.words import Words
 from audit.types import Finding, Record
 
-CURVES = 2  # a probe
 Plans = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
@@ -20,7 +19,7 @@ Plans = Mapping[tuple[str, str], Mapping[str, Any]]
 class Detail:
     """How much is shown: the page must stay under its size whatever the run found.
 
-    `examples`, `text` (characters) and `rows` are for each probe, `cards` and `charts` for the page, worst probes first.
+    `examples`, `text` (characters) and `rows` are a probe, `cards` and `charts` for the page, worst first.
     """
 
     examples: int = 5
@@ -58,7 +57,7 @@ class Card:
     worst: Row
     statement: str
     all: tuple[Finding, ...] = field(repr=False)
-    fixed: str = ""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     rows: tuple[Row, ...] = ()
     hidden: int = 0
     curves: tuple[figures.Figure, ...] = ()
@@ -93,7 +92,7 @@ def filled(card: Card, detail: Detail, records: Mapping[str, Record], words: Wor
         card,
         rows=tuple(row(finding, words, card.title) for finding in whole if id(finding) in kept),
         hidden=len(whole) - len(kept),
-        curves=tuple(curves[:CURVES]),
+        curves=tuple(curves),
         groups=figures.groups(card.all, words) if drawn else None,
         examples=_examples(card, detail, records),
         counts=_counts(card.all),
@@ -113,7 +112,7 @@ def _bare(suite: str, probe: str, found: list[Finding], plan: Mapping[str, Any],
     worst = row(min(found, key=rank), words, title)
     statement = words.pick(worst.finding.statement, worst.finding.id)
     doc, language = str(plan.get("doc") or ""), str(plan.get("language") or "")
-    return Card(suite, probe, title, doc, language, worst, statement, tuple(found), params_text(fixed))
+    return Card(suite, probe, title, doc, language, worst, statement, tuple(found), fixed)
 
 
 def _fixed(found: Sequence[Finding]) -> dict[str, Any]:
@@ -123,16 +122,16 @@ def _fixed(found: Sequence[Finding]) -> dict[str, Any]:
 
 
 def _examples(card: Card, detail: Detail, records: Mapping[str, Record]) -> tuple[Example, ...]:
-    return tuple(_example(records[trial], detail.text) for trial in wanted(card, detail) if trial in records)
+    return tuple(_example(records[trial], card, detail.text) for trial in wanted(card, detail) if trial in records)
 
 
-def _example(record: Record, limit: int) -> Example:
+def _example(record: Record, card: Card, limit: int) -> Example:
     evidence = {key: str(text) for key, text in record.outcome.evidence.items()} if record.outcome else {}
     changed: tuple[Piece, ...] = ()
     if "before" in evidence and "after" in evidence:
         changed = diff(evidence.pop("before"), evidence.pop("after"), limit)
     texts = tuple((key, excerpt(text, limit)) for key, text in list(evidence.items())[:12])
-    setting = params_text(record.params)
+    setting = params_text({key: value for key, value in record.params.items() if key not in card.fixed})
     return Example(record.trial, setting, record.language, record.group, changed, texts, record.error or "")
 
 

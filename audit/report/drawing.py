@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def small(svg: str) -> str | None:
     _strip(root)
     for name in ("width", "height"):
         root.attrib.setdefault(name, "100")
+    _hoist(root)
     root.set("font-family", "system-ui,sans-serif")
     root.set("font-size", "11")
     return ElementTree.tostring(root, encoding="unicode").replace(" />", "/>")
@@ -132,3 +134,19 @@ def _strip(element: ElementTree.Element) -> None:
             element.remove(child)
             for offset, inner in enumerate(child):
                 element.insert(at + offset, inner)
+
+
+def _hoist(root: ElementTree.Element) -> None:
+    """Say the most frequent colour of texts once, on the root; shapes without a colour then need `none`."""
+    colours = Counter(text.get("fill", "") for text in root.iter("text"))
+    most = max(colours, key=lambda colour: colours[colour], default="")
+    if not most:
+        return
+    for element in root.iter():
+        if (element.tag == "g" and element.get("fill") == "none") or (
+            element.tag == "text" and element.get("fill") == most
+        ):
+            del element.attrib["fill"]
+        elif element.tag in ("path", "rect", "circle") and "fill" not in element.attrib:
+            element.set("fill", "none")
+    root.set("fill", most)

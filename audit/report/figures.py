@@ -18,6 +18,7 @@ ALIKE = {"worse": "confirmed", "better": "not_detected", "no_detectable_change":
 MOST_GROUPS = 20
 MOST_PROBES = 60
 MOST_LINES = 5
+CURVES = 2  # a probe
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,18 @@ class Figure:
 
 
 def curves(findings: Sequence[Finding], first: str, words: Words) -> list[Figure]:
-    """A severity curve for each measure of one probe that was taken at several strengths; measure `first` leads."""
+    """Severity curves of one probe's measures that were taken at several strengths: `first`, then one of another unit.
+
+    A difference beside a rate tells more than two rates that mirror each other.
+    """
     found = [f for f in findings if not f.group and numbers.usable(f.value)]
-    measures = sorted({f.measure: 0 for f in found}, key=lambda measure: measure != first)
-    figures = [_curve([f for f in found if f.measure == measure], words) for measure in measures]
-    return [figure for figure in figures if figure]
+    units = {f.measure: f.unit for f in found}
+    order = sorted(units, key=lambda measure: measure != first)
+    figures = [
+        (units[name], figure) for name in order if (figure := _curve([f for f in found if f.measure == name], words))
+    ]
+    figures[1:] = sorted(figures[1:], key=lambda item: item[0] == figures[0][0])
+    return [figure for _unit, figure in figures[:CURVES]]
 
 
 def groups(findings: Sequence[Finding], words: Words) -> Figure | None:
@@ -67,16 +75,16 @@ def groups(findings: Sequence[Finding], words: Words) -> Figure | None:
 def overview(probes: Sequence[tuple[str, Sequence[Finding]]], words: Words) -> list[Figure]:
     """Forest plots with one row a probe (its title, its findings), at its worst setting.
 
-    The measure that most probes share comes first; a further one follows for what is left, if at least two probes are.
+    The measure that leads most probes comes first; a further one follows for what is left, if at least two probes are.
     """
     waiting = [(title, [f for f in found if not f.group and numbers.usable(f.value)]) for title, found in probes]
     figures = []
     while waiting:
-        kinds = Counter(kind for _title, found in waiting for kind in dict.fromkeys(map(_kind, found)))
-        kind, count = max(kinds.items(), key=lambda item: item[1], default=(None, 0))
-        if count < 2:
-            break
+        leading = Counter(_kind(found[0]) for _title, found in waiting if found)
+        kind = max(leading, key=lambda kind: leading[kind], default=None)
         plotted = [(title, [f for f in found if _kind(f) == kind]) for title, found in waiting]
+        if sum(bool(found) for _title, found in plotted) < 2:
+            break
         figures.append(_overview([(title, found) for title, found in plotted if found], words))
         waiting = [item for item, (_title, found) in zip(waiting, plotted, strict=True) if not found]
     return figures
@@ -113,7 +121,7 @@ def point(row: Row, text: str, label: str = "", x: float = 0.0) -> charts.Point:
     )
 
 
-def short(text: str, most: int = 28) -> str:
+def short(text: str, most: int = 40) -> str:
     """A label that fits beside a chart."""
     return text if len(text) <= most else text[: most - 1] + "…"
 

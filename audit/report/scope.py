@@ -98,7 +98,7 @@ def limits(findings: Sequence[Finding], run: Mapping[str, Any], kinds_: Sequence
     """What this audit cannot show, as sentences made from the run."""
     measured = [f for f in findings if numbers.usable(f.value)]
     sentences = list(_of_the_sample(measured, words))
-    sentences += _of_the_data(suites(run), words)
+    sentences += _of_the_data(run, words)
     sentences += _of_the_trials(findings, words)
     without = [words.name("kind", kind.name) for kind in kinds_ if not kind.suites]
     if without:
@@ -144,13 +144,14 @@ def _of_the_sample(measured: Sequence[Finding], words: Words) -> Iterable[str]:
         yield words("limits.inconclusive", {"count": f"{open_:,}", "measured": f"{len(measured):,}"})
 
 
-def _of_the_data(parts: Sequence[Mapping[str, Any]], words: Words) -> Iterable[str]:
-    for suite in parts:
+def _of_the_data(run: Mapping[str, Any], words: Words) -> Iterable[str]:
+    own = not (run.get("spec") or {}).get("data")
+    for suite in suites(run):
         for block in suite.get("data") or ():
             holes = {"name": block.get("name", ""), "suite": suite["name"], "rows": f"{block.get('rows', 0):,}"}
             used, labelled = block.get("used", 0), block.get("labelled", 0)
-            if "written for this project" in str(block.get("source", "")):
-                yield words("limits.authored", holes)
+            if own:
+                yield words("limits.own", holes)
             if used and labelled < used:
                 key = "limits.unlabelled" if labelled else "limits.no_labels"
                 yield words(key, holes | {"missing": f"{used - labelled:,}", "used": f"{used:,}"})

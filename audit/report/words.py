@@ -21,7 +21,7 @@ def messages() -> dict[str, dict[str, str]]:
 
 
 class Words:
-    """The messages of one language: `words("counts.rows", {"n": 3})`."""
+    """The messages of one language: `words("gap.sample", {"limit": 60})`."""
 
     def __init__(self, language: str) -> None:
         """UsageError for a language that has no column in messages.yaml."""

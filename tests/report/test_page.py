@@ -339,6 +339,13 @@ def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path, name, content, tol
         report.render(tmp_path, "en")
 
 
+def test_a_folder_that_cannot_be_written_to_is_refused_by_name(tmp_path):
+    build(tmp_path, 0, hostile=False)
+    (tmp_path / "report.zh.html").mkdir()
+    with pytest.raises(UsageError, match=r"report.zh.html cannot be written"):
+        report.write(tmp_path)
+
+
 def test_an_unknown_language_is_refused_with_the_known_ones(folder):
     with pytest.raises(UsageError, match="no report language 'fr'"):
         report.render(folder, "fr")
