@@ -16,6 +16,10 @@ from audit.errors import AuditError, Exit, nearest
 COMMANDS = {
     "run": "Ask a model the questions of one or more suites, and write its limitation report.",
     "report": "Rebuild findings and report of a run, without a model.",
+    "gate": "Judge stored results by a policy: verdicts, an exit code, files for CI.",
+    "ci": "Run, report and gate in one command.",
+    "baseline": "Accept a run as the baseline of later ones, or list the accepted ones.",
+    "inspect": "Say what a model is, which probes would run on it, which not and why, and how long it would take.",
     "list": "List suites, probes, measures and the heads of models.",
     "new": "Start a suite that runs as it is.",
     "schema": "Print the JSON schema of findings, run or record.",

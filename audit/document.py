@@ -7,11 +7,19 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from audit.errors import UsageError, nearest
 
 Shape = TypeVar("Shape", bound=BaseModel)
+
+
+class Dateless(RoundTripConstructor):
+    """Leaves dates as text, so that the schema says what is wrong with a bad one, and where."""
+
+
+Dateless.add_constructor("tag:yaml.org,2002:timestamp", Dateless.construct_yaml_str)
 
 
 def read(path: Path, shape: type[Shape]) -> Shape:
@@ -32,7 +40,9 @@ def _parse(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text: {error}.") from None
     try:
-        tree = YAML(typ="rt").load(text)
+        yaml = YAML(typ="rt")
+        yaml.Constructor = Dateless
+        tree = yaml.load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{path}:{line}: not YAML: {error.problem or error.context}.") from None

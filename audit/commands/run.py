@@ -36,6 +36,7 @@ def run(mode: str | None, out: Path | None, lang: str, as_json: bool, **wanted: 
     ready = running.start(spec, parts, out, mode or "auto")  # type: ignore[arg-type]
     if not ready.trials and not ready.about["suites"]:
         raise UsageError("there is nothing to run.")
+    click.get_current_context().meta["audit.run"] = ready.folder
     code = Exit.DONE
     try:
         already = len(ready.trials) - len(ready.pending)

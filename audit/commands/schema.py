@@ -15,10 +15,10 @@ TIMES = ("command", "started", "finished", "seconds")
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["findings", "run", "record"]))
+@click.argument("what", type=click.Choice(["findings", "run", "record", "policy"]))
 def schema(what: str) -> None:
-    """Print the JSON schema of findings.json, run.json or one line of records.jsonl."""
-    click.echo(json.dumps({"findings": findings, "run": run, "record": record}[what](), indent=1))
+    """Print the JSON schema of findings.json, run.json, one line of records.jsonl, or a gate's policy."""
+    click.echo(json.dumps({"findings": findings, "run": run, "record": record, "policy": policy}[what](), indent=1))
 
 
 def record() -> dict[str, Any]:
@@ -48,6 +48,13 @@ def findings() -> dict[str, Any]:
 def run() -> dict[str, Any]:
     """run.json."""
     return {"$schema": DIALECT, "title": "run", **_run((*RUN_KEYS, *TIMES))}
+
+
+def policy() -> dict[str, Any]:
+    """A policy file."""
+    from audit.gate import Policy
+
+    return {"$schema": DIALECT, **Policy.model_json_schema()}
 
 
 def _run(required: tuple[str, ...]) -> dict[str, Any]:

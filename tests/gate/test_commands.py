@@ -1,0 +1,124 @@
+"""The gate on the command line: exit codes, messages, files; and `ci` on a real run of the simulated subject."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import made
+import pytest
+from click.testing import CliRunner
+
+from audit.cli import main
+from audit.commands.schema import policy as policy_schema
+
+POLICY = "version: 1\nrules:\n  - {{id: r, select: {{measure: flip_rate}}, {rule}}}\n"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return made.three(tmp_path_factory.mktemp("runs"))
+
+
+def audit(capsys, *words) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of one command."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    said = capsys.readouterr()
+    return int(stop.value.code or 0), said.out, said.err
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "said"),
+    [
+        ("limit: {max: 0.4}", 0, "Gate met"),
+        ("limit: {max: 0.1}", 1, "Gate violated"),
+        ("limit: {max: 0.2}, on_inconclusive: fail", 4, "Gate not passed"),
+        ("regression: {max_worse: 0.02}", 4, "no baseline to compare with"),
+    ],
+)
+def test_exit_codes(runs, tmp_path, capsys, rule, code, said):
+    path = made.policy(tmp_path / "release.yaml", POLICY.format(rule=rule))
+    found, out, _ = audit(capsys, "gate", runs / "worse", "--policy", path)
+    assert found == code
+    assert said in out
+    assert made.gate_json(runs / "worse")["exit"] == code
+    assert (runs / "worse" / "junit.xml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            POLICY.format(rule="limit: {max: 0.1}, min_nn: 3"),
+            "release.yaml:3: rules.0.min_nn: not a key; did you mean 'min_n'?",
+        ),
+        (POLICY.format(rule="limit: {max: 0.1}").replace("flip_rate", "flips"), "matches none of the run's findings"),
+        ("version: 1\nrules: []\n", "release.yaml:2: rules"),
+        ("rules: [", "not YAML"),
+    ],
+)
+def test_a_faulty_policy_is_exit_2(runs, tmp_path, capsys, text, said):
+    found, _, err = audit(capsys, "gate", runs / "base", "--policy", made.policy(tmp_path / "release.yaml", text))
+    assert found == 2
+    assert said in err
+
+
+def test_no_run_and_no_day(runs, tmp_path, capsys):
+    path = made.policy(tmp_path / "release.yaml", POLICY.format(rule="limit: {max: 0.1}"))
+    assert audit(capsys, "gate", tmp_path / "none", "--policy", path)[0] == 2
+    found, _, err = audit(capsys, "gate", runs / "base", "--policy", path, "--today", "soon")
+    assert (found, "is no day" in err) == (2, True)
+
+
+def test_every_output_and_json(runs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    path = made.policy(tmp_path / "release.yaml", POLICY.format(rule="regression: {max_worse: 0.0}"))
+    files = [tmp_path / name for name in ("j.xml", "s.json", "m.md")]
+    words = ["gate", runs / "worse", "--policy", path, "--baseline", runs / "base"]
+    words += [w for flag, file in zip(("--junit", "--sarif", "--markdown"), files, strict=True) for w in (flag, file)]
+    found, out, _ = audit(capsys, *words)
+    assert found == 1
+    assert all(file.stat().st_size for file in files)
+    assert f"::error file={path},line=" in out
+    found, out, _ = audit(capsys, *words, "--json")
+    assert json.loads(out) == made.gate_json(runs / "worse")
+
+
+def test_accept_and_list_baselines(runs, tmp_path, capsys):
+    file = tmp_path / "baselines.json"
+    assert audit(capsys, "baseline", "accept", runs / "base", "--reason", "good", "--pin", "--file", file)[0] == 0
+    found, out, _ = audit(capsys, "baseline", "list", "--file", file)
+    assert (found, "pinned" in out, "good" in out) == (0, True, True)
+    text = "baseline: {source: baselines.json}\n" + POLICY.format(rule="regression: {max_worse: 0.02}")
+    path = made.policy(tmp_path / "release.yaml", text)
+    assert audit(capsys, "gate", runs / "again", "--policy", path)[0] == 0
+    assert audit(capsys, "gate", runs / "worse", "--policy", path)[0] == 1
+
+
+def test_the_schema_takes_what_the_gate_takes():
+    from ruamel.yaml import YAML
+
+    schema = policy_schema()
+    good = YAML(typ="safe").load(POLICY.format(rule="limit: {max: 0.1}"))
+    jsonschema.validate(good, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**good, "rule": []}, schema)
+
+
+def test_ci_runs_reports_and_judges(tmp_path, capsys):
+    audit(capsys, "new", tmp_path / "mine")
+    path = made.policy(tmp_path / "release.yaml", POLICY.format(rule="limit: {max: 0.9}, on_inconclusive: fail"))
+    words = ["ci", tmp_path / "mine", "--model", "simulated:flip=0.3", "--out", tmp_path / "out", "--policy", path]
+    found, out, _ = audit(capsys, *words)
+    assert found in (0, 4)
+    assert {"gate.json", "junit.xml", "report.html", "report.zh.html"} <= {p.name for p in (tmp_path / "out").iterdir()}
+    assert out.strip().splitlines()[-1] == made.gate_json(tmp_path / "out")["summary"]["en"]
+
+
+def test_help_of_ci_has_the_options_of_both():
+    from audit.commands.ci import ci
+
+    said = CliRunner().invoke(ci, ["--help"]).output
+    assert "--policy" in said
+    assert "--batch-tokens" in said
