@@ -24,6 +24,7 @@ FLOORS = [
     {"execute", "findings", "gate", "report", "plan"},
     {"manifest"},
     {"run"},
+    {"outlook"},
     {"cli", "commands"},
     {"__main__"},
 ]

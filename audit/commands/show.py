@@ -34,5 +34,10 @@ def lines(findings: list[dict[str, Any]], language: str) -> Iterator[str]:
 
 
 def one_line(text: str) -> str:
-    """Control and format characters replaced, so that a line is one line and no command to a CI runner."""
-    return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in " ".join(text.split()))
+    """Runs of spaces made one, and control characters replaced: a line is one line, and no command to a CI runner."""
+    return harmless(" ".join(text.split()))
+
+
+def harmless(text: str) -> str:
+    """Control and format characters replaced by spaces."""
+    return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
