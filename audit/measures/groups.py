@@ -40,11 +40,15 @@ def _replicates(frame: pd.DataFrame, seed: int) -> Floats:
 
 
 def _stratified(sums: Floats, groups: Any, seed: int) -> Floats:
-    """Independent rows are drawn within their group, which keeps each group's size."""
+    """Independent rows are drawn within their group, which keeps each group's size.
+
+    Groups of one size share the draws, each in another order, so that they stay independent within a replicate.
+    """
     columns = []
     for group in range(groups.max() + 1):
         values = sums[groups == group, group]
-        columns.append(stats.weights(len(values), seed=seed + 7919 * group) @ values / len(values))
+        drawn = stats.weights(len(values), seed=seed + len(values)) @ values / len(values)
+        columns.append(np.roll(drawn, group))
     return np.stack(columns, axis=1)
 
 

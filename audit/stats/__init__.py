@@ -24,7 +24,7 @@ from audit.stats.intervals import (
     ratio,
     wilson,
 )
-from audit.stats.resampling import bca, bootstrap, bootstrap_ratio, resample, weights
+from audit.stats.resampling import bca, bootstrap, bootstrap_ratio, bootstrap_sums, resample, weights
 from audit.stats.sequence import confidence_sequence
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "bca",
     "bootstrap",
     "bootstrap_ratio",
+    "bootstrap_sums",
     "by_cluster",
     "clopper_pearson",
     "confidence_sequence",

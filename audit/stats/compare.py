@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from audit.stats.intervals import Clustered, by_cluster, clopper_pearson, normal_quantile, t_quantile, wilson_bounds
+from audit.stats.intervals import (
+    ONE_CLUSTER,
+    Clustered,
+    by_cluster,
+    clopper_pearson,
+    normal_quantile,
+    t_quantile,
+    wilson_bounds,
+)
 from audit.stats.resampling import bca, weights
 from audit.types import Estimate
 
@@ -36,7 +44,7 @@ def difference_of(sums: Clustered, moved: float, confidence: float = 0.95) -> Es
         return Estimate(None, method="no rows", confidence=confidence)
     total, alone = float(sums.bottom.sum()), sums.count == sums.rows
     if sums.count < 2 and not alone:
-        return Estimate(sums.value, None, None, sums.rows, 1, "one cluster: no interval", confidence)
+        return Estimate(sums.value, None, None, sums.rows, 1, ONE_CLUSTER, confidence)
     simple = (moved / total - sums.value**2) / total
     widest = total / sums.count
     weight = 1.0 if alone else float(np.clip(sums.variance / simple if simple > 0 else widest, 1, max(widest, 1)))
@@ -71,7 +79,7 @@ def paired_bootstrap(
     value, count = first.value - second.value, first.count
     rows = min(first.rows, second.rows)
     if count < 2:
-        return Estimate(value, None, None, rows, count, "one cluster: no interval", confidence)
+        return Estimate(value, None, None, rows, count, ONE_CLUSTER, confidence)
     drawn = weights(count, replicates, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = (drawn @ first.top) / (drawn @ first.bottom) - (drawn @ second.top) / (drawn @ second.bottom)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import special
 
-from audit.stats.intervals import Clustered, Floats, ratio
+from audit.stats.intervals import ONE_CLUSTER, Clustered, Floats, ratio
 from audit.types import Estimate
 
 JACKKNIFE = 60
@@ -64,6 +66,36 @@ def bootstrap_ratio(sums: Clustered, confidence: float = 0.95, seed: int = 0, re
     return Estimate(sums.value, low, high, sums.rows, sums.count, method, confidence)
 
 
+def bootstrap_sums(
+    columns: ArrayLike,
+    formula: Callable[[Floats], Floats],
+    clusters: Any = None,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """A formula of column sums with the BCa interval of a cluster bootstrap, all replicates at once.
+
+    `columns` (rows, k); `formula` takes sums (..., k) to values (...), NaN where undefined: those replicates are left
+    out.  An example: sums of right, said and biased answers, and a score made of them.
+    """
+    table = np.asarray(columns, dtype=float)
+    codes, names = pd.factorize(np.arange(len(table)) if clusters is None else pd.Series(clusters).to_numpy())
+    sums = np.stack([np.bincount(codes, column, len(names)) for column in table.T], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(formula(sums.sum(axis=0)))
+        if len(names) < 2:
+            return Estimate(value, None, None, len(table), len(names), ONE_CLUSTER, confidence)
+        found = formula(weights(len(names), seed=seed) @ sums)
+        left = formula(sums.sum(axis=0) - sums)
+    found, left = found[np.isfinite(found)], left[np.isfinite(left)]
+    if len(found) == 0 or np.ptp(found) == 0:
+        return Estimate(value, None, None, len(table), len(names), "all clusters agree: no interval", confidence)
+    low, high, name = bca(value, found, left if len(left) else found[:1], confidence)
+    method = f"cluster bootstrap, {name}, {len(found)} replicates"
+    return Estimate(value, low, high, len(table), len(names), method, confidence)
+
+
 def pieces(frame: pd.DataFrame, cluster: str | None) -> list[np.ndarray]:
     """The row numbers of each cluster (each row, without one), clusters in order of appearance."""
     if cluster is None:
@@ -102,7 +134,7 @@ def bootstrap(
     parts = pieces(frame, cluster)
     count = len(parts)
     if value is None or count < 2:
-        why = "undefined" if value is None else "one cluster: no interval"
+        why = "undefined" if value is None else ONE_CLUSTER
         return Estimate(value, None, None, len(frame), count, why, confidence)
     generator = np.random.default_rng(seed)
     draws = [generator.integers(0, count, count) for _ in range(replicates)]
