@@ -13,14 +13,28 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from audit.types import Outcome, Request, Steps
 
-Ask = Callable[[list[Request]], list[Any]]
-Said = tuple[Literal["ask", "done", "died"], Any]
+Said = tuple[Literal["ask", "call", "done", "died"], Any]
 
 PATIENCE = 5.0  # seconds a cancelled search has to notice that it is cancelled
+
+
+class Ask(Protocol):
+    """How blocking code reaches the scheduler."""
+
+    def __call__(self, requests: list[Request]) -> list[Any]:
+        """Answers to these requests, in order."""
+        ...
+
+    def here(self, work: Callable[[], Any]) -> Any:
+        """What `work` returns when the scheduler's own thread does it.
+
+        For heavy arithmetic: every thread that does some gets a whole pool of further ones from OpenMP.
+        """
+        ...
 
 
 class Cancelled(BaseException):
@@ -55,37 +69,62 @@ class _Search:
 
     def __init__(self, work: Callable[[Ask], Outcome]) -> None:
         self._said: SimpleQueue[Said] = SimpleQueue()
-        self._answers: SimpleQueue[list[Any] | None] = SimpleQueue()
+        self._heard: SimpleQueue[Any] = SimpleQueue()
         self._cancelled = False
         self._thread = threading.Thread(target=self._body, args=(work,), name="audit-bridge", daemon=True)
 
+    # The scheduler's side.
+
     def start(self) -> Said:
         self._thread.start()
-        return self._said.get()
+        return self._listen()
 
     def resume(self, answers: list[Any]) -> Said:
-        self._answers.put(answers)
-        return self._said.get()
+        self._heard.put(answers)
+        return self._listen()
 
     def cancel(self) -> None:
         """End the thread, wherever it is; nothing to do where it has ended by itself."""
         self._cancelled = True
-        self._answers.put(None)
+        self._heard.put(None)
         if self._thread.ident is not None:
             self._thread.join(PATIENCE)
 
-    def _ask(self, requests: list[Request]) -> list[Any]:
+    def _listen(self) -> Said:
+        """What the thread says next, after doing for it what it wants done here."""
+        what, value = self._said.get()
+        while what == "call":
+            try:
+                self._heard.put(("came", value()))
+            except Exception as error:
+                self._heard.put(("raised", error))
+            what, value = self._said.get()
+        return what, value
+
+    # The thread's side.
+
+    def __call__(self, requests: list[Request]) -> list[Any]:
+        answers: list[Any] = self._say("ask", requests)
+        return answers
+
+    def here(self, work: Callable[[], Any]) -> Any:
+        how, value = self._say("call", work)
+        if how == "raised":
+            raise value
+        return value
+
+    def _say(self, what: Literal["ask", "call"], value: Any) -> Any:
         if self._cancelled:
             raise Cancelled
-        self._said.put(("ask", requests))
-        answers = self._answers.get()
-        if answers is None:
+        self._said.put((what, value))
+        heard = self._heard.get()
+        if heard is None:
             raise Cancelled
-        return answers
+        return heard
 
     def _body(self, work: Callable[[Ask], Outcome]) -> None:
         try:
-            self._said.put(("done", work(self._ask)))
+            self._said.put(("done", work(self)))
         except BaseException as error:
             self._said.put(("died", error))
 

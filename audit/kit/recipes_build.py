@@ -19,7 +19,7 @@ from typing import Any
 from audit.kit import recipes_resources as resources
 from audit.kit.recipes import Recipe, lacks, recipe_named
 from audit.kit.recipes_quiet import load, module, quiet, swapped
-from audit.kit.recipes_standins import masked, no_filter, no_swap, similarity, word_class
+from audit.kit.recipes_standins import Elsewhere, Here, masked, no_filter, no_swap, similarity, word_class
 
 Stand = tuple[Any, str, Any]  # owner, attribute, what it is while the recipe is built
 
@@ -61,9 +61,9 @@ def build(recipe: str, victim: Any, *, mlm: str = "", encoder: str = "", changes
         owner = sys.modules[cls.__module__]
         for stand in [
             *_parts(owner, wanted, mlm, notes),
-            *_encoders(owner, encoder, notes),
+            *_encoders(owner, encoder, victim, notes),
             *_tables(owner),
-            *_models(mlm),
+            *_models(mlm, victim),
         ]:
             around.enter_context(swapped(*stand))
         attack = cls.build(victim, **settings)
@@ -88,7 +88,7 @@ def _parts(owner: ModuleType, recipe: Recipe, mlm: str, notes: list[str]) -> Ite
             yield owner, name, no_filter() if resource == "tagger" else no_swap()
 
 
-def _encoders(owner: ModuleType, folder: str, notes: list[str]) -> Iterator[Stand]:
+def _encoders(owner: ModuleType, folder: str, victim: Any, notes: list[str]) -> Iterator[Stand]:
     """The sentence encoders, which all come from a network."""
     for name in ("UniversalSentenceEncoder", "SBERT"):
         if not hasattr(owner, name):
@@ -98,7 +98,7 @@ def _encoders(owner: ModuleType, folder: str, notes: list[str]) -> Iterator[Stan
             yield owner, name, no_filter()
         else:
             notes.append(f"sentence similarity: by the given encoder in the place of {name}, at the recipe's threshold")
-            yield owner, name, functools.partial(similarity(), folder)
+            yield owner, name, functools.partial(similarity(), folder, _here(victim))
 
 
 def _tables(owner: ModuleType) -> Iterator[Stand]:
@@ -116,10 +116,16 @@ def _word_classes() -> None:
         module("shared").AttackedText.pos_of_word_index = word_class
 
 
-def _models(folder: str) -> Iterator[Stand]:
+def _here(victim: Any) -> Here:
+    """Where heavy arithmetic is done: wherever the victim says, else on the spot."""
+    return getattr(victim, "here", None) or (lambda work: work())
+
+
+def _models(folder: str, victim: Any) -> Iterator[Stand]:
     """Whatever masked model and tokenizer a recipe names are the ones in this folder."""
     if folder:
-        model, tokenizer = masked(folder)
+        shared, tokenizer = masked(folder)
+        model = Elsewhere(shared, _here(victim))
         names = module(f"{SWAPS}.word_swap_masked_lm")
         causal = module("attack_recipes.clare_li_2020").transformers.AutoModelForCausalLM
         yield names.AutoTokenizer, "from_pretrained", staticmethod(lambda *_, **__: tokenizer)

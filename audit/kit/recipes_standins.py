@@ -9,12 +9,38 @@ import contextlib
 import functools
 import io
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from audit.kit import recipes_resources as resources
 from audit.kit.recipes_quiet import module
 
+Here = Callable[[Callable[[], Any]], Any]
+
 ROOM = 16  # tokens
+
+
+class Elsewhere:
+    """A model that is run where `here` says, one for all searches."""
+
+    def __init__(self, model: Any, here: Here) -> None:
+        self._model, self._here = model, here
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def to(self, device: Any) -> Elsewhere:
+        """The same, on that device."""
+        self._model.to(device)
+        return self
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """The model's outputs, without gradients."""
+        return self._here(functools.partial(self._run, inputs, named))
+
+    def _run(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        with sys.modules["torch"].no_grad():
+            return self._model(*inputs, **named)
 
 
 @functools.lru_cache(maxsize=2)
@@ -91,16 +117,16 @@ def similarity() -> type:
     class Similarity(module("constraints.semantics.sentence_encoders").SentenceEncoder):  # type: ignore[misc]
         """TextAttack's filter on similar meaning, on the mean of a local encoder's last hidden states."""
 
-        def __init__(self, folder: str, *_: Any, model_name: str = "", **settings: Any) -> None:
+        def __init__(self, folder: str, here: Here, *_: Any, model_name: str = "", **settings: Any) -> None:
             super().__init__(**settings)
-            self._model, self._tokenizer = encoder(folder)
+            shared, self._tokenizer = encoder(folder)
+            self._model = Elsewhere(shared, here)
 
         def encode(self, sentences: list[str]) -> Any:
-            with sys.modules["torch"].no_grad():
-                rows = self._tokenizer(list(sentences), padding=True, truncation=True, return_tensors="pt")
-                states = self._model(**rows.to(self._model.device)).last_hidden_state
-                mask = rows["attention_mask"].unsqueeze(-1)
-                return ((states * mask).sum(1) / mask.sum(1)).cpu()
+            rows = self._tokenizer(list(sentences), padding=True, truncation=True, return_tensors="pt")
+            states = self._model(**rows.to(self._model.device)).last_hidden_state
+            mask = rows["attention_mask"].unsqueeze(-1)
+            return ((states * mask).sum(1) / mask.sum(1)).cpu()
 
     return Similarity
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections import OrderedDict, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -104,7 +104,7 @@ class Victim:
     def __init__(self) -> None:
         self.model = self
         self.gave_gradients = False
-        self._ask: Ask = lambda requests: []
+        self._ask: Ask | None = None
         self._known: tuple[Classify, Labels] | None = None
         self._tokens: list[str] = []
 
@@ -117,15 +117,24 @@ class Victim:
         requests = [question(text) if isinstance(text, str) else question(*text) for text in texts]
         if self._known and requests == [self._known[0]]:
             return [scores(self._known[1])]
-        return [scores(answer) for answer in self._ask(requests)]  # type: ignore[arg-type]
+        return [scores(answer) for answer in self._asking(requests)]
+
+    def here(self, work: Callable[[], Any]) -> Any:
+        """What `work` returns in the scheduler's thread."""
+        return work() if self._ask is None else self._ask.here(work)
+
+    def _asking(self, requests: list[Any]) -> list[Any]:
+        if self._ask is None:
+            raise RuntimeError("nobody has met this victim: no search is running")
+        return self._ask(requests)
 
     def get_grad(self, text: str) -> dict[str, Any]:
         """How strongly each token bears on the model's own label: one number a token, for searches that rank words."""
         import numpy as np
 
         self.gave_gradients = True
-        [labels] = self._ask([question(text)])
-        [found] = self._ask([Gradient(text, labels.top)])
+        [labels] = self._asking([question(text)])
+        [found] = self._asking([Gradient(text, labels.top)])
         self._tokens = _pieces(text, found)
         return {"ids": None, "gradient": np.array(found.norms, dtype=float).reshape(-1, 1)}
 

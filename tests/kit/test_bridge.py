@@ -67,7 +67,7 @@ def alone(example: Example, seed: int) -> Outcome:
     """The same search without bridge, scheduler or neighbours."""
     model = Letters()
     reseed(random.Random(f"{seed}/{example.id}").getrandbits(64))
-    return climb(example.text, lambda requests: model.run(requests))
+    return climb(example.text, model.run)  # type: ignore[arg-type]
 
 
 def rows(count: int) -> list[Example]:
@@ -163,6 +163,24 @@ def test_what_the_search_raises_is_one_error_record() -> None:
     assert {r.entry for r in errors} == {"breaking"}
     assert all("nothing to divide by" in r.error for r in errors)
     assert bridges() == []
+
+
+def test_heavy_work_is_done_in_the_schedulers_thread_with_the_searches_dice() -> None:
+    def heavy(ask: Ask) -> Outcome:
+        where = ask.here(lambda: threading.current_thread())
+        drawn = ask.here(random.random)
+        with pytest.raises(KeyError, match="lost"):
+            ask.here(lambda: {}["lost"])
+        ask([Classify("x")])
+        return Outcome(
+            where is not threading.current_thread(), {"mine": where is threading.main_thread(), "drawn": drawn}
+        )
+
+    steps = bridge(heavy, 3)
+    next(steps)
+    with pytest.raises(StopIteration) as stop:
+        steps.send([Letters.one("x")])
+    assert stop.value.value == Outcome(True, {"mine": True, "drawn": random.Random(3).random()})
 
 
 def test_a_failed_request_ends_the_search() -> None:

@@ -248,6 +248,13 @@ def test_an_abandoned_run_leaves_neither_thread_nor_search() -> None:
     assert len(_idle["pruthi", "", "", 0]) <= len(rows())
 
 
+def test_the_chinese_recipe_changes_chinese_characters() -> None:
+    found = outcomes(run(Taste(), [Example("x", "这部电影非常好看，演员很棒。")], recipe="chinese"))[0]
+    assert "homophones" in found.evidence["note"]
+    assert len(found.evidence["after"]) == len(found.evidence["before"])
+    assert int(found.values["queries"] or 0) > 10
+
+
 # What is missing, and how to get it.
 
 
