@@ -15,7 +15,7 @@ from audit.schedule import drive
 from audit.types import SUBJECT, Trial
 
 PATIENCE = 20.0  # seconds spent on measuring a sample
-SAMPLED = 4  # trials of each entry
+SAMPLED = 8  # trials of each entry
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 
