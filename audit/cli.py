@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "Rebuild findings and report of a run, without a model.",
     "gate": "Judge stored results by a policy: verdicts, an exit code, files for CI.",
     "ci": "Run, report and gate in one command.",
+    "compare": "Compare runs of the same suites, paired by item.",
     "baseline": "Accept a run as the baseline of later ones, or list the accepted ones.",
     "inspect": "Say what a model is, which probes would run on it, which not and why, and how long it would take.",
     "list": "List suites, probes, measures and the heads of models.",

@@ -46,7 +46,7 @@ class Changes:
     def incomparable(self, name: str, reference: Reference) -> Both:
         """Why a finding cannot be compared with this baseline, naming what differs; empty where it can."""
         assert reference.run is not None
-        named = words.messages()[reference.name]
+        named = words.baseline(reference.name)
         then = reference.run.findings.get(name)
         if then is None or name not in reference.run.tables or name not in self.run.tables:
             return say("absent", baseline=named)
@@ -79,7 +79,7 @@ class Changes:
         pair = self.pair(finding.id, reference)
         before, after = reference.run.findings[finding.id].value, finding.value
         if pair.worse.value is None:
-            why = say("not_comparable", baseline=words.messages()[reference.name], why=pair.worse.method)
+            why = say("not_comparable", baseline=words.baseline(reference.name), why=pair.worse.method)
             return Change(finding, "not_comparable", why, before, after, pair=pair)
         return Change(finding, "no_detectable_change", {}, before, after, _signed(finding, pair.worse), pair)
 

@@ -32,6 +32,11 @@ def markdown(text: str) -> str:
     )
 
 
+def shown(text: str) -> str:
+    """With every invisible character as its code point, `[U+200B]`: otherwise the attack is invisible."""
+    return "".join(c if c in "\t\n" or _visible(c) == c else f"[U+{ord(c):04X}]" for c in text)
+
+
 def _visible(c: str) -> str:
     """Controls, formats (bidi among them), surrogates, unassigned and line separators become a space."""
     if c in "\t\n\r":

@@ -172,7 +172,7 @@ def _against(rule: Rule, finding: Finding, reference: Reference, changes: Change
         return replace(light, why=why)
     pair = changes.pair(finding.id, reference)
     if pair.worse.value is None:
-        named = words.messages()[reference.name]
+        named = words.baseline(reference.name)
         return replace(light, why=say("not_comparable", baseline=named, why=pair.worse.method))
     question = Question(pair.worse, rule.regression.max_worse, True, rule.level == "fail")
     return _asked(replace(light, status="", question=question, floor=pair.floor))
@@ -224,7 +224,7 @@ def _decided(light: Light, p: float, corrected: int) -> Light:
         value=quoted(question.found, finding.unit, difference=bool(light.baseline)),
         limit=bare(number(question.limit, finding.unit, difference=bool(light.baseline))),
         needed=tail,
-        baseline=words.messages()[light.baseline] if light.baseline else "",
+        baseline=words.baseline(light.baseline) if light.baseline else "",
     )
     return replace(light, status=status, p=p, needed=needed, why=joined(text, *notes))
 

@@ -37,6 +37,11 @@ def word(status: str) -> Both:
     return messages().get(f"{status}_word", messages().get(status, {"en": status, "zh": status}))
 
 
+def baseline(name: str) -> Both:
+    """What a baseline is called in a sentence."""
+    return messages().get(name, {"en": name, "zh": name})
+
+
 def number(value: float | None, unit: str, *, difference: bool = False) -> Both:
     """One number: `12.0%`, and differences of shares as points: `+3.1 pp`."""
     shown = _difference(unit) if difference else unit
