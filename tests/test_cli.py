@@ -82,7 +82,7 @@ def test_json_is_findings_and_keeps_to_the_schemas(folder):
         (["run", "suites/robustness"], 2, "Missing option '--model'"),
         (["run", "suites/robustnes", "--model", "reference"], 2, "no suite 'suites/robustnes'"),
         (["run", "robustness", "--model", "simulated:flp=1"], 2, "did you mean 'flip'"),
-        (["run", "robustness", "--model", "no/such/folder"], 3, "no/such/folder"),
+        (["run", "robustness", "--model", "no/such/folder"], 2, "no/such/folder"),
         (["run", "robustness", "--model", "simulated:flip=0.1", "--data", "none.csv"], 2, "there is no such data file"),
         (["run", "robustness", "--model", "simulated:flip=0.1", "--dtype", "float8"], 2, "float8"),
         (

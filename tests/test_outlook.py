@@ -28,4 +28,4 @@ def test_inspect_names_what_would_not_run_in_both_languages():
 
 
 def test_inspect_refuses_what_run_refuses(tmp_path):
-    assert "no/such/model" in audit("inspect", "no/such/model", "robustness", code=3).stderr
+    assert "no/such/model" in audit("inspect", "no/such/model", "robustness", code=2).stderr

@@ -140,8 +140,10 @@ def _folder(reference: str, options: LoadOptions) -> tuple[Path, str | None]:
         raise UsageError(f"{path} is a file: name the folder that holds config.json and the weights ({path.parent}?)")
     looks_local = reference.startswith((".", "/", "~", "\\")) or reference.count("/") > 1 or path.parent.is_dir()
     if looks_local and "/" in reference:
-        beside = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-        raise UsageError(f"no folder {reference!r}: {nearest(path.name, beside)}")
+        if not path.parent.is_dir():
+            raise UsageError(f"no model folder {reference!r}: {path.parent} is no folder either")
+        beside = [p.name for p in path.parent.iterdir() if p.is_dir()]
+        raise UsageError(f"no model folder {reference!r}: {nearest(path.name, beside)}")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", reference):
         raise UsageError(f"{reference!r} names no model: it must be {', '.join(FORMS[:-1])} or {FORMS[-1]}")
     return _download(reference, options)
