@@ -61,12 +61,12 @@ RECIPES: dict[str, Recipe] = {
     "clare": Recipe("CLARE2020", "Li et al. 2020, arXiv:2009.07502", needs=("mlm",), uses=("merging", "encoder")),
     "a2t": Recipe(
         "A2TYoo2021",
-        "Yoo et al. 2021, arXiv:2109.00544",
+        "Yoo et al. 2021, arXiv:2109.00544 (its form with a masked language model)",
         needs=("mlm",),
         uses=("tagger", "encoder"),
         settings={"mlm": True},
     ),
-    "chinese": Recipe("ChineseRecipe", "TextAttack's Chinese recipe", uses=("hownet", "mlm", "homophones")),
+    "chinese": Recipe("ChineseRecipe", "TextAttack's Chinese recipe", uses=("hownet", "chinese_mlm", "homophones")),
     "iga": Recipe("IGAWang2019", "Wang et al. 2019, arXiv:1909.06723", needs=("vectors",)),
     "kuleshov": Recipe("Kuleshov2017", "Kuleshov et al. 2017", needs=("vectors", "gpt2")),
     "pso": Recipe("PSOZang2020", "Zang et al. 2020, ACL 2020.acl-main.540", needs=("sememes", "word_classes")),
@@ -108,8 +108,8 @@ def ready(recipe: str = "deepwordbug", mlm: str = "", encoder: str = "", changes
 
 def lacks(resource: str, *, mlm: str = "") -> str:
     """Why a resource is not here and how to get it; "" where it is."""
-    if resource == "mlm":
-        return _masked_model(mlm)
+    if resource in ("mlm", "chinese_mlm"):
+        return _masked_model(mlm) or (_chinese_vocabulary(mlm) if resource == "chinese_mlm" else "")
     return LACKS[resource]()
 
 
@@ -126,6 +126,12 @@ def _masked_model(folder: str) -> str:
         if any("MaskedLM" in each for each in found)
         else f"{folder} holds {', '.join(found)}, not a masked language model: {how}"
     )
+
+
+def _chinese_vocabulary(folder: str) -> str:
+    files = [Path(folder) / name for name in ("tokenizer.json", "vocab.txt")]
+    text = "".join(path.read_text("utf-8") for path in files if path.is_file())
+    return "" if "这" in text and "们" in text else f"the masked language model in {folder} knows no Chinese"
 
 
 def _wordnet() -> str:

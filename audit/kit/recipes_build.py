@@ -29,7 +29,7 @@ PARTS = {
     "vectors": ("WordSwapEmbedding", "changing words for their neighbours among counter-fitted vectors"),
     "tagger": ("PartOfSpeech", "the filter on parts of speech"),
     "hownet": ("ChineseWordSwapHowNet", "changing words for synonyms of HowNet"),
-    "mlm": ("ChineseWordSwapMaskedLM", "changing words for guesses of a masked language model"),
+    "chinese_mlm": ("ChineseWordSwapMaskedLM", "changing words for guesses of a masked language model"),
     "merging": ("WordMergeMaskedLM", "merging two words into one, which goes by parts of speech"),
     "homophones": ("ChineseHomophoneCharacterSwap", "changing characters for homophones"),
 }

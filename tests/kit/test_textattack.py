@@ -334,6 +334,15 @@ def test_a_folder_that_is_no_masked_model_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_an_english_masked_model_is_no_help_in_chinese(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertForMaskedLM"]}))
+    (tmp_path / "vocab.txt").write_text("the\nof\n", "utf-8")
+    assert recipes.lacks("mlm", mlm=str(tmp_path)) == ""
+    assert "knows no Chinese" in recipes.lacks("chinese_mlm", mlm=str(tmp_path))
+    (tmp_path / "vocab.txt").write_text("这\n们\n", "utf-8")
+    assert recipes.lacks("chinese_mlm", mlm=str(tmp_path)) == ""
+
+
 # Resources that stand in for others.
 
 SYNSETS = {
