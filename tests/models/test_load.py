@@ -44,7 +44,7 @@ def test_a_simulated_subject_needs_no_torch():
 
 
 def test_a_missing_folder_names_its_neighbour(folder):
-    assert "did you mean 'tiny'?" in refused(UsageError, folder.parent / "tinny", "no folder")
+    assert "did you mean 'tiny'?" in refused(UsageError, folder.parent / "tinny", "no model folder")
 
 
 def test_a_folder_without_config(folder):
