@@ -9,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -109,6 +110,7 @@ def _page(page: view.Page, words: Words, other: Other | None, *, trimmed: bool) 
     )  # fmt: skip
 
 
+@cache
 def _environment() -> Environment:
     def shown(value: object) -> object:
         return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -46,7 +46,8 @@ def draw(specs: Iterable[Mapping[str, object]], program: Sequence[str] = PROGRAM
 
     A chart that ends the drawing program is left out, and the program started again for the rest, a few times at most.
     """
-    wanted = {key(spec): _cleaned(spec) for spec in specs}
+    cleaned = [_cleaned(spec) for spec in specs]
+    wanted = {json.dumps(spec, sort_keys=True): spec for spec in cleaned}
     kept = _DRAWN if program is PROGRAM else {}
     waiting = [name for name in wanted if name not in kept]
     for _attempt in range(ATTEMPTS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from audit import numbers
 from audit.report import charts, drawing
@@ -30,7 +31,7 @@ class Figure:
     spec: Mapping[str, object]
     rows: tuple[Row, ...] = ()
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Under which its drawing is kept."""
         return drawing.key(self.spec)

@@ -27,7 +27,7 @@ def browser() -> str:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
-    return report.write(build(tmp_path_factory.mktemp("run"), 6))[0]
+    return report.write(build(tmp_path_factory.mktemp("run"), 1))[0]
 
 
 def shown(browser: str, address: str, home: Path, *more: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -20,53 +21,54 @@ POINTS = [
 ]
 
 
+NAME = "电子产品与家居用品" * 2
+ROWS = [Point(1.0, 0.5, 2.0, "confirmed", "1%", label=NAME), Point(3.0, None, None, "error", "3%", label="x" * 28)]
+CURVE = charts.curve(POINTS, "≤ 15%", "%", "rate", whole=True)
+UNSURE = charts.curve([*POINTS[:2], replace(POINTS[2], low=1.0, high=99.0)], "≤ 15%", "%", "rate", whole=True)
+FOREST = charts.forest([*ROWS, ROWS[0]], "%", whole=True)
+HOSTILE_FOREST = charts.forest([Point(1.0, 0.5, 2.0, "confirmed", HOSTILE, label=HOSTILE)] * 2, "%", whole=True)
+
+
 @pytest.fixture(scope="module")
-def curve():
-    return charts.curve(POINTS, "≤ 15%", "%", "rate", whole=True)
+def drawn() -> dict[str, str]:
+    """All charts of these tests, drawn at once."""
+    specs = {"curve": CURVE, "unsure": UNSURE, "forest": FOREST, "hostile": HOSTILE_FOREST}
+    found = drawing.draw(specs.values())
+    return {name: found[drawing.key(spec)] for name, spec in specs.items()}
 
 
 def texts(svg: str) -> list[str]:
     return [element.text for element in ElementTree.fromstring(svg).iter() if element.tag == "text"]
 
 
-def test_a_curve_shows_its_numbers_settings_and_limit(curve):
-    (svg,) = drawing.draw([curve]).values()
-    assert {"8%", "20%", "38%", "0.02", "0.05", "0.1", "rate", "≤ 15%"} <= set(texts(svg))
-    assert len(svg) < 8000
+def test_a_curve_shows_its_numbers_settings_and_limit(drawn):
+    assert {"8%", "20%", "38%", "0.02", "0.05", "0.1", "rate", "≤ 15%"} <= set(texts(drawn["curve"]))
+    assert len(drawn["curve"]) < 5000
 
 
-def test_a_curve_shows_the_intervals(curve):
-    plain = drawing.draw([curve])[drawing.key(curve)]
-    wide = charts.curve(
-        [*POINTS[:2], Point(38.0, 1.0, 99.0, "confirmed", "38%", 0.1, limit=15.0)], "≤ 15%", "%", "rate", True
-    )
-    assert drawing.draw([wide])[drawing.key(wide)] != plain
+def test_a_curve_shows_the_intervals(drawn):
+    assert drawn["unsure"] != drawn["curve"]
 
 
-def test_a_forest_keeps_rows_of_one_name_apart_and_labels_uncut():
-    rows = [
-        Point(1.0, 0.5, 2.0, "confirmed", "1%", label="电子产品与家居用品" * 2),
-        Point(3.0, None, None, "error", "3%", label="x" * 28),
-    ]
-    spec = charts.forest([*rows, rows[0]], "%", whole=True)
-    (svg,) = drawing.draw([spec]).values()
-    assert texts(svg).count("电子产品与家居用品" * 2) == 2
-    assert "x" * 28 in texts(svg)
+def test_a_forest_keeps_rows_of_one_name_apart_and_labels_uncut(drawn):
+    assert texts(drawn["forest"]).count(NAME) == 2
+    assert "x" * 28 in texts(drawn["forest"])
 
 
-def test_hostile_labels_stay_text_and_control_characters_never_reach_the_drawing_program(tmp_path):
+def test_hostile_labels_stay_text(drawn):
+    assert any("<script>" in text for text in texts(drawn["hostile"]))
+    assert "<script" not in drawn["hostile"]
+    assert "<img" not in drawn["hostile"]
+
+
+def test_control_characters_never_reach_the_drawing_program(tmp_path):
     seen = tmp_path / "seen.json"
     program = tmp_path / "program.py"
     program.write_text(f"import sys; open({str(seen)!r}, 'w').write(sys.stdin.read()); print('null')")
-    spec = charts.forest([Point(1.0, 0.5, 2.0, "confirmed", HOSTILE, label=HOSTILE)] * 2, "%", whole=True)
-    drawing.draw([spec], [sys.executable, str(program)])
+    drawing.draw([HOSTILE_FOREST], [sys.executable, str(program)])
     strings = list(every_string(json.loads(seen.read_text())))
     assert any("<script>" in text for text in strings)
     assert not any(HIDDEN.search(text) for text in strings)
-    (svg,) = drawing.draw([spec]).values()
-    assert any("<script>" in text for text in texts(svg))
-    assert "<script" not in svg
-    assert "<img" not in svg
 
 
 def every_string(tree):
@@ -117,8 +119,7 @@ def test_unknown_elements_and_attributes_are_dropped():
     assert 'stroke="#123"' in svg
 
 
-def test_the_picture_carries_its_text_alternative_escaped(curve):
-    (svg,) = drawing.draw([curve]).values()
-    picture = drawing.inline(svg, 'say "<b>"')
+def test_the_picture_carries_its_text_alternative_escaped(drawn):
+    picture = drawing.inline(drawn["curve"], 'say "<b>"')
     assert picture.startswith('<svg role="img" aria-label="say &#34;&lt;b&gt;&#34;"')
     assert picture.count("<svg") == 1
