@@ -135,7 +135,7 @@ def base(cell: Cell, use: MeasureUse, measure: Measure) -> Finding:
         group="",
         measure=name,
         direction=measure.results[key].direction,
-        unit=measure.results[key].unit,
+        unit=use.unit or measure.results[key].unit,
         card=measure.card,
         card_hash=measure.card_hash,
     )

@@ -79,6 +79,7 @@ def _holes(finding: Finding, title: Both, when: Both | None) -> dict[str, object
         "value": rate,
         "change": {code: text.removeprefix("+") for code, text in rate.items()},
         "n": f"{finding.n:,}",
+        "group": finding.group or messages()["others"],
         "upper": upper,
         "confidence": f"{finding.confidence:.0%}",
         "measure": finding.measure.replace("_", " "),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
+from audit import stats
 from audit.measures.columns import BINARY, NUMBER, OPTIONAL_CLUSTER
 from audit.measures.define import Result, explained, measure
+from audit.types import Estimate
 
 
 def auc(higher: Any, lower: Any) -> float | None:
@@ -32,6 +35,34 @@ def average_precision(positive: Any, negative: Any) -> float:
     return float((steps * hits / (np.flatnonzero(ends) + 1)).sum())
 
 
+def _auroc(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
+    """DeLong's (1988) interval on the logit scale; where its variance is 0, Wilson's for the smaller kind of row.
+
+    Rows that share clusters are bootstrapped.
+    """
+    if "cluster" in frame and frame["cluster"].nunique() < len(frame):
+        statistic = ood_detection.function
+        return stats.bootstrap(lambda f: statistic(f)["auroc"], frame, "cluster", confidence=confidence, seed=seed)
+    score, out = frame["score"].to_numpy(), frame["is_ood"].to_numpy() == 1
+    inside, outside = score[~out], score[out]
+    value = auc(inside, outside)
+    sizes = len(inside), len(outside)
+    if value is None or min(sizes) < 2:
+        return Estimate(value, n=len(frame), clusters=len(frame), method=ONE_KIND, confidence=confidence)
+    ranks = scipy_stats.rankdata(np.concatenate([inside, outside]))
+    own = scipy_stats.rankdata(inside), scipy_stats.rankdata(outside)
+    above = (ranks[: sizes[0]] - own[0]) / sizes[1]
+    below = 1 - (ranks[sizes[0] :] - own[1]) / sizes[0]
+    variance = float(above.var(ddof=1)) / sizes[0] + float(below.var(ddof=1)) / sizes[1]
+    if variance > 0 and 0 < value < 1:
+        middle = math.log(value / (1 - value))
+        half = float(scipy_stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance) / (value * (1 - value))
+        low, high = (1 / (1 + math.exp(-(middle + sign * half))) for sign in (-1, 1))
+        return Estimate(value, low, high, len(frame), len(frame), "delong, logit", confidence)
+    low, high = stats.wilson(value * min(sizes), min(sizes), confidence)
+    return Estimate(value, low, high, len(frame), len(frame), "wilson of the smaller kind", confidence)
+
+
 ONE_KIND = "only one kind of row: needs both is_ood 0 and is_ood 1"
 
 
@@ -39,7 +70,7 @@ ONE_KIND = "only one kind of row: needs both is_ood 0 and is_ood 1"
     columns={"score": NUMBER, "is_ood": BINARY},
     optional=OPTIONAL_CLUSTER,
     results={
-        "auroc": Result("higher", 1.0, "score"),
+        "auroc": Result("higher", 1.0, "score", interval=_auroc),
         "aupr": Result("higher", 1.0, "score"),
         "fpr_at_95_tpr": Result("lower", 0.0, "proportion"),
         "aupr_out": Result("higher", 1.0, "score"),
