@@ -21,6 +21,7 @@ from audit.models import LoadOptions, load
 from audit.models.endpoint import Endpoint
 from audit.models.wire import Client
 
+COMMAND = Path(sys.executable).parent / "transformers"
 ENDS = (" were rude", " a", " one two three")
 
 
@@ -196,7 +197,7 @@ def test_a_request_it_cannot_answer_fails():
 
 
 def serving():
-    return all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn")) and shutil.which("transformers")
+    return COMMAND.is_file() and all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn", "openai"))
 
 
 @pytest.mark.skipif(not serving(), reason="needs `pip install transformers[serving]`")
@@ -210,7 +211,7 @@ def test_a_foreign_server(folder, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).parent / "transformers"), "serve", str(chatty), "--host", "127.0.0.1"]
+    command = [str(COMMAND), "serve", str(chatty), "--host", "127.0.0.1"]
     command += ["--port", str(port), "--device", "cpu", "--dtype", "float32"]
     log = (tmp_path / "log").open("w")
     process = subprocess.Popen(command, stdout=log, stderr=log)
