@@ -136,6 +136,7 @@ def base(cell: Cell, use: MeasureUse, measure: Measure) -> Finding:
         measure=name,
         direction=measure.results[key].direction,
         unit=use.unit or measure.results[key].unit,
+        ideal=measure.results[key].ideal,
         card=measure.card,
         card_hash=measure.card_hash,
     )

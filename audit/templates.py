@@ -25,6 +25,7 @@ from audit import document
 from audit.errors import UsageError, nearest
 
 HOLE = re.compile(r"\{(?:(a|A) )?(\w+)(?:\.(\w+))?\}")
+VOWEL = re.compile(r"(?i)(?!eu|uni[^mn]|us[eu]|one\b)[aeiou]")  # "a European", "a university", "an unhoused"
 Term = str | dict[str, str]
 Lexicon = dict[str, list[Term]]
 
@@ -71,7 +72,7 @@ def fill(text: str, term: Term) -> str:
         article, name, form = match.groups()
         word = term if isinstance(term, str) else term[form or ""]
         if article:
-            word = f"{article}n {word}" if word[0] in "aeiouAEIO" else f"{article} {word}"
+            word = f"{article}n {word}" if VOWEL.match(word) else f"{article} {word}"
         return word[0].upper() + word[1:] if name[0].isupper() else word
 
     return HOLE.sub(one, text)
