@@ -55,8 +55,10 @@ class Seq2seq:
 
     def log_probs(self, batch: list[LogProb]) -> list[Answer]:
         """Log-probability of each text as the target of its prefix; equal prefixes are encoded once."""
-        rows, answers = self.sources([(r.prefix, ()) for r in batch])
-        targets = self.targets([r.text for r in batch])
+        # A prefix's last spaces belong to the text (as in lm-evaluation-harness).
+        kept = [r.prefix.rstrip() for r in batch]
+        rows, answers = self.sources([(prefix, ()) for prefix in kept])
+        targets = self.targets([r.text and r.prefix[len(p) :] + r.text for r, p in zip(batch, kept, strict=True)])
         limit = self.weights.encoder.context
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, ids in enumerate(targets):
