@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "Compare runs of the same suites, paired by item.",
     "baseline": "Accept a run as the baseline of later ones, or list the accepted ones.",
     "inspect": "Say what a model is, which probes would run on it, which not and why, and how long it would take.",
+    "calibrate": "Measure a suite's probes on simulated subjects with planted defects.",
     "list": "List suites, probes, measures and the heads of models.",
     "new": "Start a suite that runs as it is.",
     "schema": "Print the JSON schema of findings, run or record.",

@@ -44,6 +44,7 @@ def findings(run: Mapping[str, Any], records: Iterable[Record]) -> list[Finding]
         found += _rows_finding(suite)
         for cell, use in cells.of_suite(suite, by_cell):
             found += _measured(cell, use, run["spec"].get("seed", 0))
+        found = [_calibrated(finding, suite.get("calibration") or ()) for finding in found]
     return found
 
 
@@ -58,6 +59,14 @@ def _measured(cell: Cell, use: MeasureUse, seed: int) -> Iterator[Finding]:
     for group in cells.slices(cell, use):
         part = replace(base, id=f"{base.id}@{group}", group=group)
         yield _finding(cell, use, part, cells.part(cell, use, group), seed)
+
+
+def _calibrated(finding: Finding, table: Iterable[Mapping[str, Any]]) -> Finding:
+    """With what the suite's calibration says of the probe's power, beside a number over all rows."""
+    says = next((r["says"] for r in table if (r["probe"], r["measure"]) == (finding.probe, finding.measure)), None)
+    if says is None or finding.value is None or finding.group:
+        return finding
+    return replace(finding, detail={**finding.detail, "power": says})
 
 
 def _unmeasured(base: Finding, verdict: VerdictName, reason: Mapping[str, str]) -> Finding:
@@ -89,9 +98,9 @@ def _finding(cell: Cell, use: MeasureUse, base: Finding, every: list[Record], se
         return _unmeasured(base, "error", {code: str(error) for code in ("en", "zh")})
     if number.value is None:
         return _unmeasured(base, "not_run", say("undefined", why=number.method))
-    judged = _judged(base, number, _bands(cell, base, measure, use))
-    judged = replace(judged, detail=_detail(judged, detail), examples=_shown(kept))
-    return replace(judged, statement=_said(cell, use, judged, every))
+    found = judged(base, number, bands(cell, base, measure, use))
+    found = replace(found, detail=_detail(found, detail), examples=_shown(kept))
+    return replace(found, statement=_said(cell, use, found, every))
 
 
 def _no_number(base: Finding, every: list[Record]) -> Finding | None:
@@ -119,7 +128,8 @@ def _no_rows(cell: Cell, measure: Measure, frame: pd.DataFrame) -> dict[str, str
     return say("no_column", column=", ".join(absent))
 
 
-def _bands(cell: Cell, base: Finding, measure: Measure, use: MeasureUse) -> Bands | None:
+def bands(cell: Cell, base: Finding, measure: Measure, use: MeasureUse) -> Bands | None:
+    """From which values on this finding is a limitation: the entry's, the suite's, or the unit's."""
     for where in (cell.entry.severity, cell.sheet.severity):
         if base.measure in where:
             return where[base.measure]
@@ -127,23 +137,23 @@ def _bands(cell: Cell, base: Finding, measure: Measure, use: MeasureUse) -> Band
     return BANDS.get((base.unit, base.direction)) if ideal is not None else None
 
 
-def _judged(base: Finding, number: Estimate, bands: Bands | None) -> Finding:
+def judged(base: Finding, number: Estimate, limits: Bands | None) -> Finding:
     """Verdict and severity: both look at the interval's bound nearest to *no problem*."""
     low, high = (_possible(bound, base.unit) for bound in (number.low, number.high))
     shown = replace(
         base, value=number.value, low=low, high=high, n=number.n, clusters=number.clusters,
-        method=number.method, confidence=number.confidence, limit=bands.low if bands else None,
+        method=number.method, confidence=number.confidence, limit=limits.low if limits else None,
     )  # fmt: skip
-    if bands is None or low is None or high is None:
-        return replace(shown, verdict="inconclusive", reason="" if bands else "no limit is set for this measure")
+    if limits is None or low is None or high is None:
+        return replace(shown, verdict="inconclusive", reason="" if limits else "no limit is set for this measure")
     kind, far = _bounds(base.direction, low, high, base.ideal or 0.0)
     sign = -1 if base.direction == "higher" else 1
-    steps = [bands.low, bands.medium, bands.high, bands.critical]
+    steps = [limits.low, limits.medium, limits.high, limits.critical]
     passed = [name for name, step in zip(ORDER, steps, strict=True) if step is not None and sign * kind > sign * step]
     if passed:
         return replace(shown, verdict="confirmed", severity=passed[-1])
-    inside = sign * far <= sign * bands.low
-    return replace(shown, verdict="not_detected" if inside or bands.low == 0 else "inconclusive")
+    inside = sign * far <= sign * limits.low
+    return replace(shown, verdict="not_detected" if inside or limits.low == 0 else "inconclusive")
 
 
 def _possible(bound: float | None, unit: str) -> float | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from audit.models import LoadedModel
 from audit.plan import Part, Planned, Spec
+from audit.suite import CALIBRATION
 from audit.types import Probe
 
 SCHEMA = 1
@@ -64,6 +65,7 @@ def _suite_about(part: Part, plans: list[Planned]) -> dict[str, Any]:
         "limitations": list(sheet.limitations),
         "data": [{**b.about, "malformed_rows": shown if n == 0 else []} for n, b in enumerate(part.blocks)],
         "probes": [_entry_about(plan) for plan in plans],
+        "calibration": _calibration(part, plans),
         "sheet": sheet.model_dump(mode="json", by_alias=True),
     }
 
@@ -74,7 +76,7 @@ def _entry_about(plan: Planned) -> dict[str, Any]:
         "name": entry.label,
         "probe": entry.probe,
         "doc": probe.doc,
-        "hash": _probe_hash(probe),
+        "hash": probe_hash(probe),
         "needs": sorted(kind.__name__ for kind in probe.needs),
         "settings": [dict(cell) for cell in plan.bound.cells],
         "over": list(entry.over),
@@ -89,7 +91,15 @@ def _entry_about(plan: Planned) -> dict[str, Any]:
     }
 
 
-def _probe_hash(probe: Probe) -> str:
+def _calibration(part: Part, plans: list[Planned]) -> list[dict[str, Any]]:
+    """The rows of the suite's calibration whose probes are still what was calibrated."""
+    path = part.suite.folder / CALIBRATION
+    rows = json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else []
+    hashes = {plan.bound.entry.label: probe_hash(plan.bound.probe) for plan in plans}
+    return [row for row in rows if row.get("says") and hashes.get(row["probe"]) == row["hash"]]
+
+
+def probe_hash(probe: Probe) -> str:
     """A hash of the probe's source, so that a changed probe makes two runs not comparable."""
     try:
         source = inspect.getsource(probe.run)

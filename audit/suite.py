@@ -22,6 +22,7 @@ from audit.errors import UsageError, nearest
 from audit.types import Probe, Scalar
 
 GROUP = "audit.suites"
+CALIBRATION = "calibration.json"  # what `audit calibrate` found out about the suite: no part of its questions
 PEERS = "peers"  # a probe with a parameter of this name is given in-distribution examples
 Setting = str | int | float | bool | None
 
@@ -322,8 +323,12 @@ def _check(suite: Suite) -> None:
                 raise UsageError(f"{path}: across {across.name!r}: no probe {name!r}: {nearest(name, labels)}")
 
 
+def _asked(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts and path.name != CALIBRATION
+
+
 def _hash(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+    for path in sorted(p for p in folder.rglob("*") if _asked(p)):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

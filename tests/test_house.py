@@ -23,7 +23,7 @@ FLOORS = [
     {"cells"},
     {"execute", "findings", "gate", "report", "plan"},
     {"manifest"},
-    {"run"},
+    {"run", "calibrate"},
     {"outlook"},
     {"cli", "commands"},
     {"__main__"},

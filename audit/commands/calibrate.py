@@ -1,0 +1,74 @@
+"""`audit calibrate`: how good the probes of a suite are as instruments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from audit.commands.show import one_line
+from audit.errors import UsageError, nearest
+
+SCHEMA = 1
+
+
+@click.command()
+@click.argument("suite")
+@click.option("--probe", "probes", multiple=True, help="Only this entry of the suite; the others' rows are kept.")
+@click.option(
+    "--repetitions", type=click.IntRange(2), default=60, show_default=True, help="Of each of about nine subjects."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout in place of lines.")
+def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, seed: int, as_json: bool) -> None:
+    """Run each probe of SUITE on simulated subjects whose defect is planted and exactly known.
+
+    Prints, and saves as calibration.json in the suite's folder, per probe and measure: bias of the estimate, coverage of
+    the interval, false alarms of a subject exactly on the limit, power by size of the defect, and the smallest defect
+    that is confirmed four times in five.  Reports of the suite quote it.
+    """
+    from audit import store
+    from audit import suite as suites
+    from audit.calibrate import calibrate as rows
+
+    found = suites.load(suite)
+    known = [entry.label for entry in found.sheet.probes]
+    for name in probes:
+        if name not in known:
+            raise UsageError(f"no probe {name!r} in suite {found.name!r}: {nearest(name, known)}")
+    made = []
+    for row in rows(suite, repetitions, probes, seed):
+        made.append(row)
+        if not as_json:
+            click.echo(one_line(_line(row)))
+    path = found.folder / suites.CALIBRATION
+    kept = _others(path, probes)
+    content = {"schema": SCHEMA, "suite": found.name, "repetitions": repetitions, "seed": seed, "rows": [*kept, *made]}
+    store.write_json(path, content)
+    click.echo(json.dumps(content, ensure_ascii=False, indent=1) if as_json else str(path))
+
+
+def _others(path: Path, probes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The rows of the other entries, where only some are calibrated anew."""
+    if not probes or not path.exists():
+        return []
+    from audit import store
+
+    return [row for row in store.read_json(path)["rows"] if row["probe"] not in probes]
+
+
+def _line(row: dict[str, Any]) -> str:
+    name = f"{row['probe']}/{row['measure']}"
+    if "reason" in row:
+        return f"– {name}: not calibrated: {row['reason']}"
+    shown = {
+        key: "—" if row[key] is None else f"{row[key]:.3g}" for key in ("coverage", "false_alarm", "bias", "smallest")
+    }
+    power = ", ".join(f"{truth:g}: {share:.0%}" for truth, share in row["power"])
+    return (
+        f"{name}: n = {row['n']}, coverage {shown['coverage']}, false alarms {shown['false_alarm']}, "
+        f"bias {shown['bias']}, "
+        f"found four times in five from {shown['smallest']} on (power {power}; {row['repetitions']} repetitions)"
+    )

@@ -1,0 +1,199 @@
+"""Calibration: planted subjects do what they are told, truths are exact, and the shipped table keeps its promises."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import HOME
+
+from audit import Classify, Example, Fill, Generate, Span, Tag, execute
+from audit.calibrate import NULL, RIGHT, Chances, calibrate, sweep, told
+from audit.calibrate import bench as benches
+from audit.cli import main
+from audit.models.planted import Planted, unchanged
+from audit.plan import Spec, aligned, plan, prepare, trials
+from audit.types import SUBJECT
+
+EXAMPLE = Example("1", "a fine day", "context with yes in it", "yes")
+NAMES = ("no", "yes", "maybe")
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """The suite that `audit new` writes, with 120 rows."""
+    folder = tmp_path_factory.mktemp("suites") / "mine"
+    with pytest.raises(SystemExit):
+        main(["new", str(folder)])
+    rows = [
+        {"text": f"Number {i} was fine and on time.", "label": "positive" if i % 3 else "negative"} for i in range(120)
+    ]
+    (folder / "data.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("same", "other", "read"),
+    [
+        (Classify("a fine day"), Classify("a fime day"), lambda a: a.top),
+        (Tag(("a", "fine", "day")), Tag(("a", "fime", "day")), lambda a: a.names),
+        (Span("a fine day", "c"), Span("a fime day", "c"), lambda a: a.text),
+        (
+            Fill("a fine day [MASK]", ("no", "yes")),
+            Fill("a fime day [MASK]", ("no", "yes")),
+            lambda a: np.argmax(a.logprobs),
+        ),
+        (Generate("a fine day"), Generate("a fime day"), lambda a: a.text),
+    ],
+)
+def test_planted_subjects_keep_or_change_their_answer(same, other, read):
+    for wrong in (False, True):
+        for struck in (False, True):
+            subject = Planted(NAMES, wrong=wrong, struck=struck)
+            subject.learn([same, other], EXAMPLE)
+            before, after = subject.run([same, other])
+            assert unchanged(same, EXAMPLE)
+            assert not unchanged(other, EXAMPLE)
+            assert (read(before) != read(after)) == struck
+    right, wrong = Planted(NAMES), Planted(NAMES, wrong=True)
+    right.learn([same], EXAMPLE)
+    wrong.learn([same], EXAMPLE)
+    assert read(right.run([same])[0]) != read(wrong.run([same])[0])
+
+
+def test_a_planted_subject_answers_only_what_it_was_told_of():
+    [answer] = Planted(NAMES).run([Classify("who knows")])
+    assert "told of" in answer.why
+
+
+def test_the_right_answer_is_the_gold_label():
+    subject = Planted(NAMES)
+    subject.learn([Classify("a fine day")], EXAMPLE)
+    assert subject.run([Classify("a fine day")])[0].top == "yes"
+
+
+def the_bench(suite, measure):
+    [part] = prepare(Spec((str(suite),), "planted"))
+    part = type(part)(part.suite, part.bound, aligned(part, Planted(("negative", "positive"))))
+    planned = plan(part.bound[0], part, {SUBJECT: Planted(("negative", "positive"))})
+    use = next(u for u in part.suite.sheet.measures if u.measure == measure)
+    return part, planned, benches(part, planned, use, ("negative", "positive"))
+
+
+@pytest.mark.parametrize(
+    ("measure", "truth"),
+    [("flip_rate", lambda a, e: e), ("accuracy_drop", lambda a, e: e * (2 * a - 1))],
+)
+def test_truths_are_those_of_arithmetic(suite, measure, truth):
+    _, _, bench = the_bench(suite, measure)
+    for right in (0.5, 0.9, 1.0):
+        for change in (0.0, 0.2, 1.0):
+            assert bench.truth(Chances(right, change)) == pytest.approx(truth(right, change))
+
+
+@pytest.mark.parametrize(("measure", "limit"), [("flip_rate", 0.02), ("accuracy_drop", 0.0)])
+def test_the_edge_lies_on_the_limit(suite, measure, limit):
+    _, _, bench = the_bench(suite, measure)
+    edge, subjects = sweep(bench)
+    assert bench.truth(edge) == pytest.approx(limit, abs=1e-6)
+    assert edge == (Chances(RIGHT, pytest.approx(0.02)) if limit else Chances(pytest.approx(0.5), NULL))
+    assert all(bench.truth(s) > limit for s in subjects if s.change > 0.02)
+
+
+def test_a_mixture_of_records_is_what_a_mixed_subject_gives(suite):
+    """Drawing among four variants' records equals running the probe on a subject that errs item by item."""
+    part, planned, bench = the_bench(suite, "flip_rate")
+    rng = np.random.default_rng(5)
+    struck = rng.random(len(planned.examples)) < 0.3
+    subjects = [Planted(("negative", "positive"), struck=bool(s)) for s in struck]
+
+    class Mixed:
+        answers = Planted.answers
+
+        def run(self, batch):
+            return [next(s for s in subjects if r in s._example).run([r])[0] for r in batch]
+
+    todo = [t for t in trials(Spec((), ""), [part], {part.suite.name: [planned]}) if dict(t.params)["share"] == 1.0]
+    asked = [type(t)(**{**vars(t), "probe": told(t.probe, s)}) for t, s in zip(todo, subjects, strict=True)]
+    records = {r.example: r for r in execute.local(asked, {SUBJECT: Mixed()})}
+    changed = np.array([records[e.id].outcome.values["changed"] for e in planned.examples])
+    rows = struck * bench.items + np.arange(bench.items)
+    assert (bench.frame["changed"].to_numpy()[rows] == changed).all()
+
+
+def test_a_probe_is_calibrated(suite):
+    flips, drops = list(calibrate(str(suite), 60))
+    for row in (flips, drops):
+        assert row["repetitions"] >= 500
+        assert 0.92 <= row["coverage"] <= 0.99
+        assert row["false_alarm"] <= 0.1
+        assert abs(row["bias"]) < 0.01
+        shares = [share for _, share in row["power"]]
+        assert shares[-1] > 0.95
+        assert shares[0] < 0.5
+        assert row["power"][0][0] < row["smallest"] < 0.25
+    assert "four times in five" in flips["says"]["en"]
+    assert "五次中" in flips["says"]["zh"]
+
+
+def test_what_cannot_be_calibrated_says_why(tmp_path):
+    folder = tmp_path / "embeds"
+    folder.mkdir()
+    (folder / "suite.yaml").write_text(
+        "title: T\ndata: {load: d.jsonl}\nprobes:\n  - {probe: embed}\n  - {probe: raises}\n"
+        "  - {probe: raises, name: whole, measures: [{measure: breaking_strength, across: true}]}\n"
+    )
+    (folder / "probes.py").write_text(
+        "from audit import Classify, Embed, Outcome, probe\n\n@probe(Embed)\n"
+        "def embed(example, rng):\n    yield [Embed('x')]\n    return Outcome(True)\n\n"
+        "@probe(Classify)\ndef raises(example, rng):\n"
+        "    yield [Classify(example.text)]\n    raise ValueError('boom')\n"
+    )
+    (folder / "d.jsonl").write_text('{"text": "x", "label": "a"}\n')
+    reasons = [row["reason"] for row in calibrate(str(folder), 2)]
+    assert "cannot embed text" in reasons[0]
+    assert "boom" in reasons[1]
+    assert "over all settings" in reasons[2]
+
+
+def test_the_table_is_saved_and_quoted_by_findings(suite, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["calibrate", str(suite), "--repetitions", "4"])
+    assert "shouting/flip_rate" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["run", str(suite), "--model", "simulated:flip=0.2", "--out", str(tmp_path / "run")])
+    found = json.loads((tmp_path / "run" / "findings.json").read_text("utf-8"))["findings"]
+    assert all("planted defects" in row["detail"]["power"]["en"] for row in found if row["measure"] == "flip_rate")
+    (suite / "probes.py").write_text((suite / "probes.py").read_text().replace("calm, shout =", "calm, shout  ="))
+    with pytest.raises(SystemExit):
+        main(["run", str(suite), "--model", "simulated:flip=0.2", "--out", str(tmp_path / "changed")])
+    found = json.loads((tmp_path / "changed" / "findings.json").read_text("utf-8"))["findings"]
+    assert not any("power" in row["detail"] for row in found)
+
+
+def test_an_unknown_probe(suite, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["calibrate", str(suite), "--probe", "shoutin"])
+    assert stop.value.code == 2
+    assert "did you mean 'shouting'?" in capsys.readouterr().err
+
+
+TABLES = sorted((HOME / "suites").glob("*/calibration.json"))
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda p: p.parent.name)
+def test_shipped_tables_keep_their_promises(path):
+    """Coverage of nominal 95% intervals, and false alarms, each from at least 500 repetitions of every probe.
+
+    Three standard errors of a share over so many repetitions are allowed for, and intervals may be wider than nominal.
+    """
+    rows = [row for row in json.loads(path.read_text("utf-8"))["rows"] if "reason" not in row]
+    assert rows
+    for row in rows:
+        name = f"{row['probe']}/{row['measure']}"
+        assert row["repetitions"] >= 500, name
+        assert row["coverage"] >= 0.93 - 3 * (0.05 * 0.95 / row["repetitions"]) ** 0.5, name
+        if row["false_alarm"] is not None:
+            each = row["repetitions"] / (1 + len(row["power"]))
+            assert row["false_alarm"] <= 0.05 + 3 * (0.05 * 0.95 / each) ** 0.5, name
