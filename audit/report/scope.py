@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ KINDS = (
     "robustness", "domain_generalisation", "bias", "factual_consistency", "long_range_dependence", "calibration",
     "interpretability", "scalability", "safety", "privacy", "dialogue", "few_shot", "low_resource_languages",
 )  # fmt: skip
+# A number that stands alone: no part of a version, a path or a name.
+COUNT = re.compile(r"(?<![\w./-])(?:\d{1,3}(?:,\d{3})+|\d+)(?![\w/-]|\.\w)")
 FEW = 30  # clusters: below it, intervals are rough
 
 
@@ -53,22 +56,30 @@ def plans(run: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
     return found
 
 
-def gaps(findings: Sequence[Finding], run: Mapping[str, Any], words: Words) -> list[Gap]:
-    """Everything that was not run, one row a reason, the reason that stopped most first."""
-    planned = plans(run)
+def not_run(findings: Sequence[Finding]) -> set[tuple[str, str]]:
+    """The probes of which nothing was run, as (suite, name)."""
     ran = {(f.suite, f.probe) for f in findings if f.verdict != "not_run"}
-    stopped: dict[tuple[str, str, bool], tuple[dict[str, None], dict[str, None]]] = {}
+    return {(f.suite, f.probe) for f in findings} - ran
+
+
+def gaps(findings: Sequence[Finding], run: Mapping[str, Any], words: Words) -> list[Gap]:
+    """Everything that was not run, one row a reason, whole probes first, the reason that stopped most first.
+
+    Reasons that differ only in how many texts they concern are one.
+    """
+    planned, never = plans(run), not_run(findings)
+    stopped: dict[tuple[str, str, bool], list[tuple[Finding, str]]] = {}
     for finding in findings:
         if finding.verdict == "not_run":
-            plan = planned.get((finding.suite, finding.probe), {})
-            whole = (finding.suite, finding.probe) not in ran
-            probes, measures = stopped.setdefault((_reason(finding, plan, words), finding.suite, whole), ({}, {}))
-            probes[words.pick(plan.get("title"), finding.probe)] = None
-            measures[words.name("measure", finding.measure.rpartition(".")[2])] = None
-    found = [
-        Gap(reason, suite, tuple(probes), whole, "" if whole else words.list(list(measures)))
-        for (reason, suite, whole), (probes, measures) in stopped.items()
-    ]
+            reason = _reason(finding, planned.get((finding.suite, finding.probe), {}), words)
+            key = (COUNT.sub("#", reason), finding.suite, (finding.suite, finding.probe) in never)
+            stopped.setdefault(key, []).append((finding, reason))
+    found = []
+    for (_reason_key, suite, whole), rows in stopped.items():
+        titles = dict.fromkeys(words.pick(planned.get((suite, f.probe), {}).get("title"), f.probe) for f, _ in rows)
+        measures = dict.fromkeys(words.name("measure", f.measure.rpartition(".")[2]) for f, _ in rows)
+        reason = _ranges([reason for _, reason in rows])
+        found.append(Gap(reason, suite, tuple(titles), whole, "" if whole else words.list(list(measures))))
     return sorted(found, key=lambda gap: (not gap.whole, -len(gap.probes), gap.reason))
 
 
@@ -120,6 +131,16 @@ def _reason(finding: Finding, plan: Mapping[str, Any], words: Words) -> str:
     if head and text.startswith(head) and text.endswith(tail):
         text = text[len(head) : len(text) - len(tail)]
     return text or finding.reason or words("gap.unknown")
+
+
+def _ranges(reasons: Sequence[str]) -> str:
+    """Reasons of one wording as one, with the range of each number: `in 4–58 of 4–60 inputs`."""
+    columns = zip(*(COUNT.findall(reason) for reason in dict.fromkeys(reasons)), strict=True)
+    spans = []
+    for column in columns:
+        ordered = sorted(set(column), key=lambda number: int(number.replace(",", "")))
+        spans.append(ordered[0] if len(ordered) == 1 else f"{ordered[0]}–{ordered[-1]}")
+    return COUNT.sub(lambda _match: spans.pop(0), reasons[0])
 
 
 def _of_the_sample(measured: Sequence[Finding], words: Words) -> Iterable[str]:

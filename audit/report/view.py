@@ -13,7 +13,7 @@ from audit import numbers
 from audit.report import cards as card_room
 from audit.report import figures, files, scope
 from audit.report.cards import Card, Detail
-from audit.report.rows import SEVERITIES, VERDICTS, Row, params_text, rank, reading, row, settings_text, shown_verdict
+from audit.report.rows import SEVERITIES, VERDICTS, Row, rank, reading, row, settings_text, shown_verdict
 from audit.report.words import Words
 from audit.types import Finding, Record
 
@@ -41,8 +41,6 @@ class SuiteRow:
     probes: int
     lights: Mapping[str, int]
     severity: str
-    seconds: float
-    asked: int
 
 
 @dataclass(frozen=True)
@@ -119,19 +117,19 @@ def page(run: files.Run, words: Words, detail: Detail) -> Page:
     gaps = scope.gaps(findings, about, words)
     kinds = scope.kinds(about, findings)
     undecided = _undecided(found, words)
-    not_run = sum(len(gap.probes) for gap in gaps if gap.whole)
+    never = scope.not_run(findings)
     return Page(
         run=about,
         model=_model_name(about),
-        lights=_lights([card.worst.verdict for card in found] + ["not_run"] * not_run),
+        lights=_lights([card.worst.verdict for card in found] + ["not_run"] * len(never)),
         severities=_severities(found),
-        probes=len(found) + not_run,
+        probes=len(found) + len(never),
         finished=bool(about.get("finished")),
         worst=tuple(card for card in found if card.limited)[:WORST],
         gaps=tuple(gaps),
         samples=tuple(scope.samples(about, words)),
         kinds=tuple(kinds),
-        suites=tuple(_suites(about, found, gaps, words)),
+        suites=tuple(_suites(about, found, never, words)),
         overview=tuple(figures.overview([(card.title, card.all) for card in shown], words)),
         cards=tuple(shown),
         hidden=len(found) - len(kept),
@@ -174,28 +172,25 @@ def _severities(found: Sequence[Card]) -> tuple[tuple[str, int], ...]:
     return tuple((name, counts[name]) for name in SEVERITIES if counts[name])
 
 
-def _suites(about: Mapping[str, Any], found: Sequence[Card], gaps: Sequence[scope.Gap], words: Words) -> list[SuiteRow]:
+def _suites(
+    about: Mapping[str, Any], found: Sequence[Card], never: set[tuple[str, str]], words: Words
+) -> list[SuiteRow]:
     known = {str(suite["name"]): suite for suite in scope.suites(about)}
     known |= {card.suite: known.get(card.suite, {}) for card in found}
-    return [_suite(name, suite, [c for c in found if c.suite == name], gaps, words) for name, suite in known.items()]
+    return [
+        _suite(name, suite, [c for c in found if c.suite == name], sum(s == name for s, _ in never), words)
+        for name, suite in known.items()
+    ]
 
 
-def _suite(
-    name: str, suite: Mapping[str, Any], found: Sequence[Card], gaps: Sequence[scope.Gap], words: Words
-) -> SuiteRow:
-    stopped = sum(len(gap.probes) for gap in gaps if gap.whole and gap.suite == name)
-    lights = Counter(card.worst.verdict for card in found)
-    lights["not_run"] += stopped
-    whole = {(c.probe, params_text(f.params)): f for c in found for f in c.all if not f.group}
+def _suite(name: str, suite: Mapping[str, Any], found: Sequence[Card], never: int, words: Words) -> SuiteRow:
     return SuiteRow(
         name=name,
         title=words.pick(suite.get("title"), name),
         about=words.pick(suite.get("about")),
-        probes=len(found) + stopped,
-        lights=lights,
+        probes=len(found) + never,
+        lights=Counter(card.worst.verdict for card in found) + Counter({"not_run": never}),
         severity=next((s for s in SEVERITIES if any(c.limited and c.worst.finding.severity == s for c in found)), ""),
-        seconds=sum(f.seconds for f in whole.values()),
-        asked=sum(f.asked for f in whole.values()),
     )
 
 

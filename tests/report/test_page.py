@@ -17,9 +17,10 @@ from made_run import CHINESE, EVIL, HOSTILE, NO_CHINESE, build
 
 from audit import report
 from audit.errors import UsageError
-from audit.report import drawing
+from audit.report import drawing, scope
 from audit.report.marks import HIDDEN
 from audit.report.words import Words, messages
+from audit.types import Finding
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
 
@@ -233,6 +234,19 @@ def test_what_was_not_run_is_listed_once_a_reason_with_all_it_stopped(english, c
     assert all(name.replace("_", " ").capitalize() in rows[0] for name in CHINESE.split())
     assert NO_CHINESE["zh"] in chinese
     assert "不等于通过" not in next(row for row in re.findall("<tr>.*?</tr>", chinese, re.S) if "请换用能读中文" in row)
+
+
+def test_reasons_that_differ_in_numbers_only_are_one_row_and_each_probe_counts_once():
+    counts = {"a": (10, 10), "b": (174, 1800), "c": (58, 60)}
+    said = {name: f"gpt2 loses 1.5 of {lost} of {all_:,} inputs." for name, (lost, all_) in counts.items()}
+    lost = [
+        Finding(f"s/{name}/{group}", "s", name, {}, group, "flip_rate", reason=text)
+        for name, text in said.items()
+        for group in ("", "films")
+    ]
+    (gap,) = scope.gaps(lost, {}, Words("en"))
+    assert gap == scope.Gap("gpt2 loses 1.5 of 10–174 of 10–1,800 inputs.", "s", ("a", "b", "c"), True)
+    assert scope.not_run(lost) == {("s", "a"), ("s", "b"), ("s", "c")}
 
 
 def test_kinds_of_limitation_without_evidence_are_listed(english):
