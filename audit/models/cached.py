@@ -151,7 +151,9 @@ def expanded(cache: Any, index: torch.Tensor) -> Any:
     """A cache whose row i is row index[i] of `cache`, which stays as it is."""
     new = copy.copy(cache)
     new.layers = [copy.copy(layer) for layer in cache.layers]
-    new.batch_select_indices(index)
+    for layer in new.layers:
+        if layer.keys is not None and layer.keys.numel():  # index_select: the cache's own selection is twice as slow
+            layer.keys, layer.values = layer.keys.index_select(0, index), layer.values.index_select(0, index)
     return new
 
 
