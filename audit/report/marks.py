@@ -58,8 +58,8 @@ def mostly_latin(text: str) -> bool:
 
 def stands_for(char: str) -> str:
     """The ASCII letter or digit that this character is easily mistaken for, or ""."""
-    if char.isascii():
-        return ""
+    if char.isascii() or "\uff00" <= char <= "\uffef":
+        return ""  # full-width letters are seen to be wide
     if char in LOOK_ALIKE:
         return LOOK_ALIKE[char]
     plain = unicodedata.normalize("NFKC", char)
