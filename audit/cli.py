@@ -22,6 +22,9 @@ COMMANDS = {
     "baseline": "Accept a run as the baseline of later ones, or list the accepted ones.",
     "inspect": "Say what a model is, which probes would run on it, which not and why, and how long it would take.",
     "calibrate": "Measure a suite's probes on simulated subjects with planted defects.",
+    "replay": "Ask the model again for failed cases, and show then and now.",
+    "export-cases": "Write the failures of a run as a suite of their own.",
+    "card": "Write what a run found into a model card.",
     "list": "List suites, probes, measures and the heads of models.",
     "new": "Start a suite that runs as it is.",
     "schema": "Print the JSON schema of findings, run or record.",
@@ -42,8 +45,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"audit.commands.{name}")
-        command = getattr(module, f"{name}_" if name == "list" else name)
+        module = importlib.import_module(f"audit.commands.{name.replace('-', '_')}")
+        command = getattr(module, f"{name}_" if name == "list" else name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

@@ -25,7 +25,8 @@ VERSIONS = ("torch", "transformers", "tokenizers", "textattack", "datasets", "nu
 
 def describe(spec: Spec, parts: list[Part], plans: Mapping[str, list[Planned]], subject: LoadedModel) -> dict[str, Any]:
     """The content of run.json before anything is measured; `id` is equal for runs that must give equal findings."""
-    suites = [_suite_about(part, plans[part.suite.name]) for part in parts]
+    named = zip(parts, spec.suites, strict=True)
+    suites = [{**_suite_about(part, plans[part.suite.name]), "reference": ref} for part, ref in named]
     asked = {**asdict(spec), "suites": [part.suite.name for part in parts]}
     same = {
         key: value for key, value in asked.items() if key not in ("batch_tokens", "device", "model", "data", "blocks")

@@ -24,9 +24,11 @@ FLOORS = [
     {"execute", "findings", "gate", "report", "plan"},
     {"manifest"},
     {"run", "calibrate"},
+    {"again"},
+    {"export", "card"},
     {"outlook"},
     {"cli", "commands"},
-    {"__main__"},
+    {"__main__", "pytest_plugin"},
 ]
 LEVEL = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 PRIVATE = {  # library -> the only places that may import it
@@ -108,7 +110,7 @@ def test_public_names_are_sorted_and_exist():
 
 def test_every_command_exists():
     for name in COMMANDS:
-        assert (HOME / "audit" / "commands" / f"{name}.py").is_file()
+        assert (HOME / "audit" / "commands" / f"{name.replace('-', '_')}.py").is_file()
 
 
 @pytest.mark.parametrize("key", sorted(messages()))
@@ -127,7 +129,9 @@ def test_every_package_is_installed_with_its_files():
     if kept.returncode:
         pytest.skip("not a git checkout")
     folders = {Path(name).parent for name in kept.stdout.split("\n") if name}
-    packages = {".".join(f.parts).replace("suites.", "audit_suites.", 1) for f in folders if f.parts and f.parts != ("suites",)}
+    packages = {
+        ".".join(f.parts).replace("suites.", "audit_suites.", 1) for f in folders if f.parts and f.parts != ("suites",)
+    }
     assert packages <= listed, "name these in pyproject.toml: packages"
 
 

@@ -28,7 +28,7 @@ MARKS = {
 ORDER = ("violates", "blocks", "warns", "passes")
 OPTIONS = [
     click.Option(["--policy"], type=PATH, required=True, help="Policy file (audit schema policy)."),
-    click.Option(["--baseline", "baselines"], multiple=True, help="[previous=|pinned=]RUN or accepted baselines' file."),
+    click.Option(["--baseline", "baselines"], multiple=True, help="[previous=|pinned=]RUN, or accepted baselines."),
     click.Option(["--junit"], type=PATH, help="JUnit file [junit.xml in the run folder]."),
     click.Option(["--sarif"], type=PATH, help="SARIF 2.1.0 file."),
     click.Option(["--markdown"], type=PATH, help="Markdown file, for a pull request or a step summary."),

@@ -11,7 +11,7 @@ import click
 
 from audit.commands.options import DATA, SUBJECT, asked
 from audit.commands.progress import progress
-from audit.commands.show import lines
+from audit.commands.show import lines, one_line
 from audit.errors import AuditError, Exit, UsageError
 
 
@@ -21,9 +21,12 @@ from audit.errors import AuditError, Exit, UsageError
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [reports/MODEL/SUITE/TIME].")
 @click.option("--resume", "mode", flag_value="resume", help="Go on with an earlier run; an error if there is none.")
 @click.option("--fresh", "mode", flag_value="fresh", help="Start anew; what was measured earlier is kept beside it.")
+@click.option("--noise-floor", is_flag=True, help="Ask a sample again in other batches and another dtype.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of stdout.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings.json on stdout in place of lines.")
-def run(mode: str | None, out: Path | None, lang: str, as_json: bool, **wanted: Any) -> int:
+def run(
+    mode: str | None, out: Path | None, noise_floor: bool, lang: str, as_json: bool, **wanted: Any
+) -> int:  # fmt: skip
     """Ask a model the questions of SUITES (folders or names) and write a limitation report.
 
     The same command again goes on with an unfinished run.
@@ -45,7 +48,21 @@ def run(mode: str | None, out: Path | None, lang: str, as_json: bool, **wanted: 
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
         click.echo("interrupted; the same command goes on where this one stopped.", err=True)
-    return finish(ready.folder, lang, as_json, code)
+    code = Exit(finish(ready.folder, lang, as_json, code))
+    if noise_floor and code == Exit.DONE:
+        _noise(ready.folder)
+    return code
+
+
+def _noise(folder: Path) -> None:
+    """Measure how far the model strays from itself, and say so on stderr."""
+    from audit.again import noise
+
+    done = noise(folder)
+    for variant in done["variants"]:
+        moved = max(variant.get("moved", {}).values(), default=0.0)
+        told = variant.get("reason") or f"the largest move of a finding is {moved:.3g}"
+        click.echo(one_line(f"noise floor, other {variant['name']}: {told}"), err=True)
 
 
 def finish(folder: Path, lang: str, as_json: bool, code: Exit = Exit.DONE) -> int:
