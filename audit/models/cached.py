@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -134,6 +135,16 @@ class Reuse:
         limit = 1e-4 if self.model.dtype == torch.float32 else 0.25
         worst = max(abs(a - b) for a, b in zip(full, reused, strict=True))
         return "" if worst <= limit else f"it changes log-probabilities by {worst:.2g}"
+
+    def causal(self) -> bool:
+        """False where the tokens after a position change what is said there."""
+        draw = torch.Generator().manual_seed(1)
+        one, other = torch.randint(self.model.config.get_text_config().vocab_size, (2, 12), generator=draw).tolist()
+        lines = [Line(tuple(one), 0), Line(tuple(one[:8] + other[8:]), 0)]
+        with torch.inference_mode():
+            same = self.plain(lines, [Lane(i, tuple(one[1:9])) for i in (0, 1)])
+        limit = 1e-3 if self.model.dtype == torch.float32 else 0.5
+        return not all(map(math.isfinite, same)) or abs(same[0] - same[1]) <= limit
 
     def unexpandable(self, cache: Any) -> str:
         """Why this kind of cache cannot be expanded; notes the window of sliding layers."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import torch
 
-from audit.errors import RequestFailed
+from audit.errors import CannotMeasure, RequestFailed
 from audit.models import LoadOptions
 from audit.models.batches import padded
 from audit.models.cached import Lane, Line, Reuse
@@ -43,7 +43,13 @@ class Causal:
         self.closing = int(bool(sample) and sample[-1] == tokenizer.eos_token_id)
         self.reuse = Reuse(weights.model, weights.device, pad_id(weights, [[]]))
         why = self.reuse.reason
-        self.about["prefix_reuse"] = f"off: {why}" if why else "on"
+        window = f", for texts up to the sliding window of {self.reuse.window} tokens" if self.reuse.window else ""
+        self.about["prefix_reuse"] = f"off: {why}" if why else f"on{window}"
+        if not self.reuse.causal():
+            raise CannotMeasure(
+                f"{source.folder} ({source.architecture}) is not causal: what it says of a token depends on the tokens "
+                "after it, so it has no probability of a text; if it is a masked model, use --head masked"
+            )
         self.recurrent = "recurrent" in why or "LinearAttention" in why
 
     def run(self, batch: list[Request]) -> list[Answer]:

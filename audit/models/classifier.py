@@ -10,7 +10,7 @@ import torch
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
 from audit.models.labels import label_map
-from audit.models.rows import NOT_FINITE, each, embed, inputs
+from audit.models.rows import NOT_FINITE, each, embed, inputs, overlong, refused
 from audit.models.saliency import Flipper, saliency, watch
 from audit.models.source import Source
 from audit.models.tokens import Row
@@ -71,17 +71,19 @@ class Classifier:
             self.flipper = Flipper(self.weights.model, encoder.tokenizer)
 
         def work(part: list[int]) -> list[Answer]:
-            known = [i for i in part if batch[i].label in self.labels.names]
+            known = [i for i in part if batch[i].label in self.labels.names and not refused(self.weights, rows[i])]
             targets = [self.labels.names.index(batch[i].label) for i in known]
             found = iter(self.slopes([rows[i] for i in known], targets) if known else [])
-            return [
-                Failed(f"the model has no label {batch[i].label!r} (it has {', '.join(self.labels.names)})")
-                if batch[i].label not in self.labels.names
-                else saliency(batch[i], rows[i], encoder, next(found), self.flipper)
-                for i in part
-            ]
+            said = {i: saliency(batch[i], rows[i], encoder, next(found), self.flipper) for i in known}
+            return [said.get(i) or self.unaskable(batch[i], rows[i]) for i in part]
 
         return self.weights.batcher.run([2 * len(row.ids) for row in rows], work)
+
+    def unaskable(self, request: Gradient, row: Row) -> Answer:
+        """Why a gradient is not computed."""
+        if request.label in self.labels.names:
+            return overlong(self.weights, row)
+        return Failed(f"the model has no label {request.label!r} (it has {', '.join(self.labels.names)})")
 
     def slopes(self, rows: Sequence[Row], targets: list[int]) -> list[torch.Tensor]:
         """For each row, d(-log p(target)) / d(input embedding): (tokens, width), float32."""

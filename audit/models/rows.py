@@ -23,8 +23,21 @@ def each(weights: Weights, rows: Sequence[Row], work: Callable[[list[Row]], list
     first: list[Row] = [rows[0]] * len(distinct)
     for row, i in zip(rows, place, strict=True):
         first[i] = row
-    answers = weights.batcher.run([len(row.ids) for row in first], lambda part: work([first[i] for i in part]))
-    return [answers[i] for i in place]
+    kept = [i for i, row in enumerate(first) if not refused(weights, row)]
+    found = weights.batcher.run([len(first[i].ids) for i in kept], lambda part: work([first[kept[n]] for n in part]))
+    answers = dict(zip(kept, found, strict=True))
+    return [answers.get(i) or overlong(weights, first[i]) for i in place]
+
+
+def refused(weights: Weights, row: Row) -> bool:
+    """True for a text that was cut although cut texts may not be used."""
+    return bool(row.dropped) and weights.overlong in ("error", "skip")
+
+
+def overlong(weights: Weights, row: Row) -> Failed:
+    """The answer to a text that does not fit."""
+    whole = len(row.ids) + row.dropped
+    return Failed(f"{whole} tokens are more than the model's {weights.encoder.context}", dropped=row.dropped)
 
 
 def inputs(weights: Weights, rows: Sequence[Row], left: bool = False) -> dict[str, torch.Tensor]:

@@ -104,6 +104,8 @@ def _adapted(reference: str, folder: Path, revision: str | None, options: LoadOp
 def head_of(config: dict[str, Any], folder: Path) -> str:
     """The head for a checkpoint's architecture; CannotMeasure where none fits."""
     name = str((config.get("architectures") or [""])[0])
+    if name.endswith("ForConditionalGeneration") and ("vision_config" in config or "audio_config" in config):
+        return "causal"  # a multimodal model, asked about text alone
     for suffix, head in ARCHITECTURES.items():
         if name.endswith(suffix) and head in HEADS:
             return head

@@ -34,6 +34,7 @@ class Weights:
     device: torch.device
     batcher: Batcher
     about: dict[str, Any]
+    overlong: str = ""  # what becomes of a text that was cut: "" is the head's own policy
     borrowed_pad: bool = False  # neither config nor tokenizer names a padding token
 
     @property
@@ -74,7 +75,7 @@ def open_weights(source: Source, auto: str, options: LoadOptions, spare: tuple[s
     encoder = Encoder(tokenizer, context_of(model, tokenizer), takes_segments(model, tokenizer))
     about = describe(source, model, encoder) | {"device": str(device), "notes": notes}
     budget = options.batch_tokens or BATCH_TOKENS.get(device.type, 2048)
-    return Weights(source, model, encoder, device, Batcher(budget), about)
+    return Weights(source, model, encoder, device, Batcher(budget), about, options.overlong)
 
 
 def placed(model: Any, device: torch.device, options: LoadOptions, source: Source) -> tuple[Any, torch.device]:

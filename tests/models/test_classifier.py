@@ -126,6 +126,19 @@ def test_a_cut_text_says_how_much_was_cut(folder, model):
     assert model.run([Embed(LONG)])[0].dropped == model.run([Gradient(LONG, "A")])[0].dropped == tokens - 64
 
 
+def test_cut_texts_can_be_errors(folder):
+    strict = load(str(folder), options=LoadOptions(overlong="error"))
+    for asked in (Classify, Embed):
+        cut, whole, same = strict.run([asked(LONG), asked(TEXTS[0]), asked(LONG)])
+        assert isinstance(cut, Failed)
+        assert cut == same
+        assert "64" in cut.why
+        assert not isinstance(whole, Failed)
+    cut, whole = strict.run([Gradient(LONG, "A"), Gradient(TEXTS[0], "A")])
+    assert isinstance(cut, Failed)
+    assert isinstance(whole, Saliency)
+
+
 def test_unknown_text_is_measured(model):
     shares = [
         a.unknown for a in model.run([Classify("the film"), Classify("the 电影"), Classify("电影"), Classify("")])
