@@ -95,13 +95,21 @@ def load(source: Source, seed: int = 0) -> Loaded:
 
 
 def sample(examples: list[Example], limit: int | None, seed: int) -> list[Example]:
-    """`limit` of the examples, drawn by the seed and in their order; a smaller draw is part of every larger one."""
+    """At most `limit` of the examples, drawn by the seed, in their order; a smaller draw is part of every larger one.
+
+    Rows that share a `set_id` are drawn together or not at all (the first set drawn is kept whole, whatever its size).
+    """
     if limit is None or limit >= len(examples):
         return examples
-    drawn = sorted(range(len(examples)), key=lambda i: hashlib.sha256(f"{seed}/{examples[i].id}".encode()).digest())[
-        :limit
-    ]
-    return [examples[i] for i in sorted(drawn)]
+    sets: dict[str, list[int]] = {}
+    for at, example in enumerate(examples):
+        sets.setdefault(str(example.fields.get("set_id", example.id)), []).append(at)
+    drawn: list[int] = []
+    for name in sorted(sets, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest()):
+        if drawn and len(drawn) + len(sets[name]) > limit:
+            break
+        drawn += sets[name]
+    return [examples[at] for at in sorted(drawn)]
 
 
 def content_hash(examples: tuple[Example, ...]) -> str:

@@ -31,24 +31,21 @@ def _replicates(frame: pd.DataFrame, seed: int) -> Floats:
     sums, counts = np.zeros(shape), np.zeros(shape)
     np.add.at(sums, (rows, groups), frame["value"].to_numpy())
     np.add.at(counts, (rows, groups), 1.0)
-    if "cluster" not in frame:
-        return _stratified(sums, groups, seed)
+    if ((counts > 0).sum(axis=1) == 1).all():
+        return _stratified(sums, counts, seed)
     drawn = stats.weights(shape[0], seed=seed)
     with np.errstate(invalid="ignore"):
         found: Floats = (drawn @ sums) / (drawn @ counts)
     return found
 
 
-def _stratified(sums: Floats, groups: Any, seed: int) -> Floats:
-    """Independent rows are drawn within their group, which keeps each group's size.
-
-    Groups of one size share the draws, each in another order, so that they stay independent within a replicate.
-    """
+def _stratified(sums: Floats, counts: Floats, seed: int) -> Floats:
+    """Clusters that lie within one group are drawn within it, which keeps each group's size and draws every group."""
     columns = []
-    for group in range(groups.max() + 1):
-        values = sums[groups == group, group]
-        drawn = stats.weights(len(values), seed=seed + len(values)) @ values / len(values)
-        columns.append(np.roll(drawn, group))
+    for group in range(counts.shape[1]):
+        own = counts[:, group] > 0
+        drawn = stats.weights(int(own.sum()), seed=seed + 7919 * group)
+        columns.append((drawn @ sums[own, group]) / (drawn @ counts[own, group]))
     return np.stack(columns, axis=1)
 
 
@@ -64,7 +61,7 @@ def _widest(means: Any, drawn: Floats, confidence: float) -> tuple[float, float]
         moved = (drawn[:, i, None] - drawn[:, i + 1 :]) - (means[i] - means[i + 1 :])
         spread = np.maximum(np.nanstd(moved, axis=0, ddof=1), 1e-12)
         spreads[i, i + 1 :] = spreads[i + 1 :, i] = spread
-        worst = np.fmax(worst, np.nanmax(np.abs(moved) / spread, axis=1))
+        worst = np.fmax(worst, np.fmax.reduce(np.abs(moved) / spread, axis=1))
     reach = float(np.quantile(worst, confidence)) * spreads
     gaps = np.abs(means[:, None] - means[None, :])
     np.fill_diagonal(reach, 0)
