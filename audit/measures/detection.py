@@ -103,6 +103,48 @@ def ood_detection(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _parts(frame: pd.DataFrame, key: str) -> tuple[Any, Any]:
+    """Which rows are the positives and which the negatives of one of the identity areas."""
+    label, group = frame["label"].to_numpy() == 1, frame["subgroup"].to_numpy() == 1
+    positives = label & (group if key in ("subgroup_auc", "bnsp_auc") else ~group)
+    return positives, ~label & (group if key in ("subgroup_auc", "bpsn_auc") else ~group)
+
+
+def _area(key: str) -> Any:
+    """The interval of one identity area: Obuchowski's (1997) for rows that share clusters, on the logit scale.
+
+    Without clusters it is DeLong's.  Where the area is 0 or 1 it is the exact one-sided bound for as many independent
+    rows as the smaller kind has clusters.
+    """
+
+    def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
+        higher, lower = _parts(frame, key)
+        score = frame["score"].to_numpy()
+        names = pd.factorize(frame["cluster"])[0] if "cluster" in frame else np.arange(len(frame))
+        up, down = score[higher], score[lower]
+        value = auc(up, down)
+        count = len(np.unique(names[higher | lower]))
+        n = len(up) + len(down)
+        fewest = min(len(np.unique(names[higher])), len(np.unique(names[lower])))
+        if value is None or fewest < 3:
+            return Estimate(value, None, None, n, count, "fewer than three clusters of a kind: no interval", confidence)
+        above = (np.sign(up[:, None] - down[None, :]) + 1) / 2
+        spread = np.zeros(names.max() + 1)
+        np.add.at(spread, names[higher], (above.mean(axis=1) - value) / len(up))
+        np.add.at(spread, names[lower], (above.mean(axis=0) - value) / len(down))
+        error = math.sqrt(count / (count - 1) * float(spread @ spread))
+        if error < 1e-12 or value in (0.0, 1.0):
+            bound = (1 - confidence) ** (1 / fewest)
+            low, high = (bound, 1.0) if value > 0.5 else (0.0, 1 - bound)
+            return Estimate(value, low, high, n, count, "one-sided bound over clusters", confidence)
+        reach = float(scipy_stats.t.ppf((1 + confidence) / 2, fewest - 1)) * error / (value * (1 - value))
+        middle = math.log(value / (1 - value))
+        low, high = (1 / (1 + math.exp(-(middle + sign * reach))) for sign in (-1, 1))
+        return Estimate(value, low, high, n, count, "obuchowski, logit", confidence)
+
+    return interval
+
+
 AUCS = {
     "subgroup_auc": "needs positives and negatives of the subgroup",
     "bpsn_auc": "needs negatives of the subgroup and positives of the background",
@@ -116,7 +158,9 @@ AUCS = {
     columns={"score": NUMBER, "label": BINARY, "subgroup": BINARY},
     optional=OPTIONAL_CLUSTER,
     results={
-        key: Result(*(("zero", 0.0) if key.endswith("aeg") else ("higher", 1.0)), "score", undefined=why)
+        key: Result("zero", 0.0, "score", undefined=why)
+        if key.endswith("aeg")
+        else Result("higher", 1.0, "score", undefined=why, interval=_area(key))
         for key, why in AUCS.items()
     },
 )
