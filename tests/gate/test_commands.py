@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import jsonschema
 import made
 import pytest
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
 from audit.cli import main
 from audit.commands.schema import policy as policy_schema
+from audit.errors import Exit
+from audit.gate import policy as policies
+
+HOME = Path(__file__).parents[2]
 
 POLICY = "version: 1\nrules:\n  - {{id: r, select: {{measure: flip_rate}}, {rule}}}\n"
 
@@ -97,8 +106,6 @@ def test_accept_and_list_baselines(runs, tmp_path, capsys):
 
 
 def test_the_schema_takes_what_the_gate_takes():
-    from ruamel.yaml import YAML
-
     schema = policy_schema()
     good = YAML(typ="safe").load(POLICY.format(rule="limit: {max: 0.1}"))
     jsonschema.validate(good, schema)
@@ -122,3 +129,44 @@ def test_help_of_ci_has_the_options_of_both():
     said = CliRunner().invoke(ci, ["--help"]).output
     assert "--policy" in said
     assert "--batch-tokens" in said
+
+
+def test_the_action_runs(tmp_path, capsys):
+    """Its script, as a runner would start it; inputs reach it as environment variables only."""
+    action = YAML(typ="safe").load((HOME / ".github" / "actions" / "audit" / "action.yml").read_text("utf-8"))
+    [step] = action["runs"]["steps"]
+    assert "${{" not in step["run"]
+    assert {f"${{{{ inputs.{name} }}}}" for name in action["inputs"]} == set(step["env"].values())
+    audit(capsys, "new", tmp_path / "mine")
+    policy = made.policy(tmp_path / "release.yaml", POLICY.format(rule="limit: {max: 0.9}, on_inconclusive: fail"))
+    given = {
+        "SUITES": "mine",
+        "MODEL": "simulated",
+        "POLICY": policy,
+        "BASELINE": "",
+        "OUT": "out",
+        "PYTHON": sys.executable,
+    }
+    files = {"GITHUB_STEP_SUMMARY": tmp_path / "summary.md", "GITHUB_OUTPUT": tmp_path / "output"}
+    named = {name: str(value) for name, value in {**given, **files, "ARGUMENTS": "--limit=3\n--seed=1\n"}.items()}
+    done = subprocess.run(
+        ["bash", "-c", step["run"]], cwd=tmp_path, env={**os.environ, **named}, capture_output=True, text=True
+    )
+    assert done.returncode == made.gate_json(tmp_path / "out")["exit"], done.stderr
+    assert "state=" in files["GITHUB_OUTPUT"].read_text()
+    assert "audit: Gate" in files["GITHUB_STEP_SUMMARY"].read_text("utf-8")
+    assert json.loads((tmp_path / "out.sarif").read_text("utf-8"))["version"] == "2.1.0"
+
+
+def test_the_policy_in_the_manual_is_one(tmp_path):
+    text = (HOME / "docs" / "gate.md").read_text("utf-8")
+    blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
+    path = made.policy(tmp_path / "release.yaml", blocks[0])
+    assert [rule.id for rule in policies.read(path).rules] == ["typo-flip", "no-regression", "domains"]
+    for block in blocks:
+        assert YAML(typ="safe").load(block)
+
+
+def test_the_manual_names_every_exit_code():
+    text = (HOME / "docs" / "gate.md").read_text("utf-8")
+    assert all(f"| {int(code)} |" in text for code in Exit)
