@@ -84,6 +84,7 @@ def _entry_about(plan: Planned) -> dict[str, Any]:
         "title": entry.title.model_dump() if entry.title else None,
         "when": entry.when.model_dump() if entry.when else None,
         "language": entry.language,
+        "limitations": list(entry.limitations),
         "planned": len(plan.examples),
         "labelled": any(example.label is not None for example in plan.examples),
         "limit": entry.limit if entry.limit is not None and len(plan.examples) == entry.limit else None,

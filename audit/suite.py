@@ -107,6 +107,7 @@ class Entry(Shape):
     """One probe with its settings: `with` fixes them, `over` sweeps them (every combination).
 
     `also` names further data blocks beside `data`; `where` keeps the rows that hold this value in this column.
+    `limitations` are the kinds that the probe gives evidence of, where they are not the suite's.
     """
 
     probe: str
@@ -122,6 +123,7 @@ class Entry(Shape):
     language: Literal["en", "zh"] | None = None
     limit: int | None = Field(default=None, ge=1)
     measures: Measures = ()
+    limitations: tuple[str, ...] = ()
     severity: dict[str, Bands] = Field(default_factory=dict)
 
     @field_validator("over")

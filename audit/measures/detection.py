@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from scipy import stats as scipy_stats
 
 from audit import stats
 from audit.measures.columns import BINARY, NUMBER, OPTIONAL_CLUSTER
-from audit.measures.define import Result, explained, measure
+from audit.measures.define import Interval, Result, explained, measure
 from audit.types import Estimate
+
+REPLICATES = 400
+FOLDS = 60  # of the jackknife
 
 
 def auc(higher: Any, lower: Any) -> float | None:
@@ -35,14 +39,58 @@ def average_precision(positive: Any, negative: Any) -> float:
     return float((steps * hits / (np.flatnonzero(ends) + 1)).sum())
 
 
+def false_positives(inside: Any, outside: Any) -> float:
+    """Share of `outside` at or above the highest threshold that at least 95% of `inside` reach."""
+    kept = -(-len(inside) * 95 // 100)
+    return float((outside >= np.sort(inside)[len(inside) - kept]).mean())
+
+
+POINTS: Mapping[str, Callable[[Any, Any], float]] = {
+    "aupr": average_precision,
+    "fpr_at_95_tpr": false_positives,
+    "aupr_out": lambda inside, outside: average_precision(-outside, -inside),
+}
+
+
+def _whole(frame: pd.DataFrame, key: str, confidence: float, seed: int) -> Estimate | None:
+    """The bootstrap of rows that share clusters; None where every row is its own."""
+    if "cluster" not in frame or frame["cluster"].nunique() == len(frame):
+        return None
+    statistic = ood_detection.function
+    return stats.bootstrap(lambda f: statistic(f)[key], frame, "cluster", confidence=confidence, seed=seed)
+
+
+def _drawn(key: str) -> Interval:
+    """A bootstrap over rows on plain arrays: the same draws as that of a frame, at a tenth of its time."""
+
+    def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
+        if (found := _whole(frame, key, confidence, seed)) is not None:
+            return found
+        score, out = frame["score"].to_numpy(), frame["is_ood"].to_numpy() == 1
+        n, generator, point = len(frame), np.random.default_rng(seed), POINTS[key]
+        draws = [generator.integers(0, n, n) for _ in range(REPLICATES)]
+        folds = np.arange(n) % min(n, FOLDS) if n <= FOLDS else generator.permutation(n) % FOLDS
+        left = [np.flatnonzero(folds != fold) for fold in range(folds.max() + 1)]
+        values, without = (
+            np.array([point(score[d][~out[d]], score[d][out[d]]) for d in rows if 0 < out[d].sum() < len(d)])
+            for rows in (draws, left)
+        )
+        value = point(score[~out], score[out])
+        if len(values) < REPLICATES / 2 or not len(without):
+            return Estimate(value, None, None, n, n, "undefined in most replicates", confidence)
+        low, high, name = stats.bca(value, values, without, confidence)
+        return Estimate(value, low, high, n, n, f"bootstrap, {name}, {len(values)} replicates", confidence)
+
+    return interval
+
+
 def _auroc(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
     """DeLong's (1988) interval on the logit scale; where its variance is 0, Wilson's for the smaller kind of row.
 
     Rows that share clusters are bootstrapped.
     """
-    if "cluster" in frame and frame["cluster"].nunique() < len(frame):
-        statistic = ood_detection.function
-        return stats.bootstrap(lambda f: statistic(f)["auroc"], frame, "cluster", confidence=confidence, seed=seed)
+    if (found := _whole(frame, "auroc", confidence, seed)) is not None:
+        return found
     score, out = frame["score"].to_numpy(), frame["is_ood"].to_numpy() == 1
     inside, outside = score[~out], score[out]
     value = auc(inside, outside)
@@ -71,9 +119,9 @@ ONE_KIND = "only one kind of row: needs both is_ood 0 and is_ood 1"
     optional=OPTIONAL_CLUSTER,
     results={
         "auroc": Result("higher", 1.0, "score", interval=_auroc),
-        "aupr": Result("higher", 1.0, "score"),
-        "fpr_at_95_tpr": Result("lower", 0.0, "proportion"),
-        "aupr_out": Result("higher", 1.0, "score"),
+        "aupr": Result("higher", 1.0, "score", interval=_drawn("aupr")),
+        "fpr_at_95_tpr": Result("lower", 0.0, "proportion", interval=_drawn("fpr_at_95_tpr")),
+        "aupr_out": Result("higher", 1.0, "score", interval=_drawn("aupr_out")),
     },
 )
 def ood_detection(frame: pd.DataFrame) -> dict[str, Any]:
@@ -90,17 +138,10 @@ def ood_detection(frame: pd.DataFrame) -> dict[str, Any]:
     """
     score, out = frame["score"].to_numpy(), frame["is_ood"].to_numpy() == 1
     inside, outside = score[~out], score[out]
-    keys = ("auroc", "aupr", "fpr_at_95_tpr", "aupr_out")
+    keys = ("auroc", *POINTS)
     if len(inside) == 0 or len(outside) == 0:
         return explained(dict.fromkeys(keys), dict.fromkeys(keys, ONE_KIND))
-    kept = -(-len(inside) * 95 // 100)
-    threshold = np.sort(inside)[len(inside) - kept]
-    return {
-        "auroc": auc(inside, outside),
-        "aupr": average_precision(inside, outside),
-        "fpr_at_95_tpr": float((outside >= threshold).mean()),
-        "aupr_out": average_precision(-outside, -inside),
-    }
+    return {"auroc": auc(inside, outside)} | {key: point(inside, outside) for key, point in POINTS.items()}
 
 
 def _parts(frame: pd.DataFrame, key: str) -> tuple[Any, Any]:

@@ -95,13 +95,14 @@ def samples(run: Mapping[str, Any], words: Words) -> list[Gap]:
 
 def kinds(run: Mapping[str, Any], findings: Sequence[Finding]) -> list[Kind]:
     """Every kind of limitation, then those that only a suite names, with the suites that gave evidence."""
-    measured = {f.suite for f in findings if numbers.usable(f.value)}
-    claimed: dict[str, list[str]] = {name: [] for name in KINDS}
-    for suite in suites(run):
-        for said in suite.get("limitations") or ():
+    measured = dict.fromkeys((f.suite, f.probe) for f in findings if numbers.usable(f.value))
+    claimed: dict[str, dict[str, None]] = {name: {} for name in KINDS}
+    known, planned = {suite["name"]: suite for suite in suites(run)}, plans(run)
+    for suite, probe in measured:
+        own = planned.get((suite, probe), {}).get("limitations")
+        for said in own or known.get(suite, {}).get("limitations") or ():
             name = str(said).lower().replace("-", "_").replace(" ", "_").replace("ization", "isation")
-            if suite["name"] in measured:
-                claimed.setdefault(name, []).append(str(suite["name"]))
+            claimed.setdefault(name, {})[str(suite)] = None
     return [Kind(name, tuple(by)) for name, by in claimed.items()]
 
 
