@@ -22,6 +22,9 @@ from audit.models.tokens import Row
 from audit.models.weights import open_weights
 from audit.types import Answer, Embed, Failed, Generate, LogProb, Number, Request
 
+# transformers 4.57 continues wrongly from the state of a prompt that is shorter than a state-space model's convolution.
+SHORT = 8
+
 
 class Causal:
     """Answers `LogProb`, `Generate` and `Embed` (mean of the last hidden states)."""
@@ -218,5 +221,7 @@ class Causal:
         """One micro-batch of generation."""
         fill = self.reuse.fill
         ids, mask = padded([rows[i].ids for i in part], fill, self.weights.device, left=True)
-        made = {"input_ids": ids, "attention_mask": torch.ones_like(ids) if mask is None else mask}
+        made: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids) if mask is None else mask}
+        if self.recurrent and ids.shape[1] < SHORT:
+            made["use_cache"] = False
         return generate(self.weights.model, self.weights.encoder.tokenizer, [batch[i] for i in part], made, fill)

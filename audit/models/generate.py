@@ -40,7 +40,7 @@ class Enough(StoppingCriteria):  # type: ignore[misc]
         self.requests, self.before, self.tokenizer = requests, before, tokenizer
         self.done = [False] * len(requests)
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: Any) -> torch.Tensor:
         count = input_ids.shape[1] - self.before
         for i, request in enumerate(self.requests):
             if not self.done[i]:
