@@ -59,7 +59,7 @@ def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for axis, lexicon in book.lexicons.items():
         _check_lexicon(path, axis, lexicon)
     if not book.templates:
-        raise UsageError(f"{path}:{document.line(path, ('templates',))}: templates: an empty list.")
+        raise UsageError(f"{_place(path, 'templates')}: an empty list.")
     for number, template in enumerate(book.templates):
         _check_template(path, number, template, book)
         yield from _filled(template, book.lexicons[template.axis])
@@ -100,44 +100,49 @@ def _filled(template: Template, lexicon: Lexicon) -> Iterator[tuple[str, dict[st
 
 def _check_lexicon(path: Path, axis: str, lexicon: Lexicon) -> None:
     if not lexicon:
-        raise UsageError(f"{path}:{document.line(path, ('lexicons', axis))}: lexicons.{axis}: no group in it.")
+        raise UsageError(f"{_place(path, 'lexicons', axis)}: no group in it.")
     for group, terms in lexicon.items():
-        place = f"{path}:{document.line(path, ('lexicons', axis, group))}: lexicons.{axis}.{group}"
         if not terms:
+            place = _place(path, "lexicons", axis, group)
             raise UsageError(f"{place}: an empty list; give the group at least one term, or leave it out.")
         for rank, term in enumerate(terms):
             words = [term] if isinstance(term, str) else list(term.values())
             if not words or not all(word.strip() for word in words):
-                raise UsageError(f"{place}: term {rank + 1} is empty.")
+                raise UsageError(f"{_place(path, 'lexicons', axis, group)}: term {rank + 1} is empty.")
 
 
 def _check_template(path: Path, number: int, template: Template, book: Book) -> None:
-    place = f"{path}:{document.line(path, ('templates', number))}: template {template.id!r}"
+    if why := _fault(template, book):
+        line = document.line(path, ("templates", number))
+        raise UsageError(f"{path}:{line}: template {template.id!r}: {why}")
+
+
+def _fault(template: Template, book: Book) -> str:
+    """What is wrong with a template, or "" where nothing is."""
     if template.axis not in book.lexicons:
-        raise UsageError(f"{place}: no lexicon {template.axis!r}: {nearest(template.axis, book.lexicons)}")
+        return f"no lexicon {template.axis!r}: {nearest(template.axis, book.lexicons)}"
+    if left := re.search(r"[{}][^{}]*", HOLE.sub("", template.text)):
+        return f"{left[0]!r} in its text is no hole; holes look like {{name}} or {{a name.form}}."
     found = list(HOLE.finditer(template.text))
-    left = re.search(r"[{}][^{}]*", HOLE.sub("", template.text))
-    if left:
-        raise UsageError(f"{place}: {left[0]!r} in its text is no hole; holes look like {{name}} or {{a name.form}}.")
     if not found:
-        raise UsageError(f"{place}: its text has no hole {{{template.axis}}}, so every term would give one sentence.")
-    for match in found:
-        _check_hole(place, match, template.axis, book.lexicons[template.axis])
+        return f"its text has no hole {{{template.axis}}}, so every term would give one sentence."
+    faults = (_unfilled(match, template.axis, book.lexicons[template.axis]) for match in found)
+    return next(filter(None, faults), "")
 
 
-def _check_hole(place: str, match: re.Match[str], axis: str, lexicon: Lexicon) -> None:
+def _unfilled(match: re.Match[str], axis: str, lexicon: Lexicon) -> str:
+    """Why nobody fills a hole, or "" where every term does."""
     name, form = match[2], match[3]
     if name[0].lower() + name[1:] != axis:
-        raise UsageError(
-            f"{place}: nobody fills the hole {match[0]}; its axis is {axis!r}, so {{{axis}}} would be filled."
-        )
+        return f"nobody fills the hole {match[0]}: this template's axis is {axis!r}."
     for group, terms in lexicon.items():
         for term in terms:
             if isinstance(term, str) and form:
-                raise UsageError(
-                    f"{place}: nobody fills {match[0]}: {term!r} of {group} is a plain term; use {{{name}}}."
-                )
+                return f"nobody fills {match[0]}: {term!r} of {group} is plain; use {{{name}}}."
             if isinstance(term, dict) and (form or "") not in term:
-                raise UsageError(
-                    f"{place}: nobody fills {match[0]}: a term of {group} lacks it; {nearest(form or '', term)}"
-                )
+                return f"nobody fills {match[0]}: a term of {group} lacks that form; {nearest(form or '', term)}"
+    return ""
+
+
+def _place(path: Path, *place: str) -> str:
+    return f"{path}:{document.line(path, place)}: {'.'.join(place)}"
