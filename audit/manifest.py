@@ -29,7 +29,9 @@ def describe(spec: Spec, parts: list[Part], plans: Mapping[str, list[Planned]], 
     suites = [{**_suite_about(part, plans[part.suite.name]), "reference": ref} for part, ref in named]
     asked = {**asdict(spec), "suites": [part.suite.name for part in parts]}
     same = {
-        key: value for key, value in asked.items() if key not in ("batch_tokens", "device", "model", "data", "blocks")
+        key: value
+        for key, value in asked.items()
+        if key not in ("batch_tokens", "device", "model", "data", "blocks", "concurrency", "timeout", "rate")
     }
     key = [
         same,

@@ -48,6 +48,9 @@ class Spec:
     overlong: str = ""
     verbalisers: tuple[tuple[str, str], ...] = ()
     template: str = ""
+    concurrency: int = 8
+    timeout: float = 60.0
+    rate: float = 0.0
     helpers: tuple[tuple[str, str], ...] = ()
 
 
@@ -191,6 +194,9 @@ def options(spec: Spec) -> LoadOptions:
         overlong=spec.overlong,
         verbalisers=dict(spec.verbalisers) or None,
         template=spec.template,
+        concurrency=spec.concurrency,
+        timeout=spec.timeout,
+        rate=spec.rate,
     )
 
 
