@@ -87,6 +87,13 @@ SUBJECT = (
         "--helper", "helpers", multiple=True, callback=pairs, help="NAME=MODEL: mlm=FOLDER for BAE and its kin."
     ),
     click.option(
+        "--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Requests under way at a server."
+    ),
+    click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait for a served answer."),
+    click.option(
+        "--rate", type=float, default=0.0, show_default=True, help="Requests a second to a server, 0: no limit."
+    ),
+    click.option(
         "--trust-remote-code", is_flag=True, help="Run Python code that comes with the model (off by default)."
     ),
     click.option("--allow-pickle", is_flag=True, help="Load pickled weights, which can run code (off by default)."),
