@@ -9,8 +9,8 @@ import pytest
 from conftest import HOME
 
 from audit import Classify, Example, Fill, Generate, Span, Tag, execute
-from audit.calibrate import NULL, RIGHT, Chances, calibrate, sweep, told
-from audit.calibrate import bench as benches
+from audit.calibrate import NULL, RIGHT, Chances, calibrate, lever, sweep, told
+from audit.calibrate.bench import bench as benches
 from audit.cli import main
 from audit.models.planted import Planted, unchanged
 from audit.plan import Spec, aligned, plan, prepare, trials
@@ -75,10 +75,11 @@ def test_the_right_answer_is_the_gold_label():
 
 def the_bench(suite, measure):
     [part] = prepare(Spec((str(suite),), "planted"))
-    part = type(part)(part.suite, part.bound, aligned(part, Planted(("negative", "positive"))))
-    planned = plan(part.bound[0], part, {SUBJECT: Planted(("negative", "positive"))})
+    names = sorted({e.label for e in part.blocks[0].examples})
+    part = type(part)(part.suite, part.bound, aligned(part, Planted(names)))
+    planned = plan(part.bound[0], part, {SUBJECT: Planted(names)})
     use = next(u for u in part.suite.sheet.measures if u.measure == measure)
-    return part, planned, benches(part, planned, use, ("negative", "positive"))
+    return part, planned, benches(part, planned, use, names)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,60 @@ def test_the_edge_lies_on_the_limit(suite, measure, limit):
     assert bench.truth(edge) == pytest.approx(limit, abs=1e-6)
     assert edge == (Chances(RIGHT, pytest.approx(0.02)) if limit else Chances(pytest.approx(0.5), NULL))
     assert all(bench.truth(s) > limit for s in subjects if s.change > 0.02)
+
+
+GROUPS = """\
+title: T
+data: {load: d.jsonl, group: group}
+probes: [{probe: clean}]
+measures: [accuracy, group_gap, ece]
+severity: {group_gap: {low: 0.05}, gap: {low: 0.05}}
+"""
+CLEAN = """\
+from audit import Classify, Outcome, probe
+
+@probe(Classify)
+def clean(example, rng):
+    [answer] = yield [Classify(example.text)]
+    right = int(answer.top == example.label)
+    return Outcome(bool(right), {"correct": right, "value": right, "confidence": answer.of(answer.top)})
+"""
+
+
+@pytest.fixture(scope="module")
+def groups(tmp_path_factory):
+    """A suite of one clean probe on two groups of 100 texts."""
+    folder = tmp_path_factory.mktemp("groups") / "groups"
+    folder.mkdir()
+    (folder / "suite.yaml").write_text(GROUPS)
+    (folder / "probes.py").write_text(CLEAN)
+    rows = [{"text": f"text {i}", "label": "yn"[i % 3 > 1], "group": "ab"[i % 2]} for i in range(200)]
+    (folder / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("measure", "moved_by", "chances", "truth"),
+    [
+        ("accuracy", "right", Chances(0.7, 0.0), 0.7),
+        ("group_gap", "apart", Chances(0.9, 0.0, 0.6), 0.3),
+        ("group_gap", "apart", Chances(0.9, 0.0, 0.0), 0.9),
+        ("ece", "right", Chances(0.6, 0.0), 0.3),
+    ],
+)
+def test_gaps_and_overconfidence_are_planted_too(groups, measure, moved_by, chances, truth):
+    _, _, bench = the_bench(groups, measure)
+    assert lever(bench) == moved_by
+    assert bench.truth(chances) == pytest.approx(truth)
+
+
+def test_a_gap_between_groups_is_calibrated(groups):
+    right, gap, ece = calibrate(str(groups), 60)
+    assert (right["n"], gap["n"]) == (200, 200)
+    assert gap["coverage"] >= 0.9
+    assert gap["false_alarm"] <= 0.1
+    assert gap["power"][-1][1] > 0.95
+    assert "--thorough" in ece["reason"]
 
 
 def test_a_mixture_of_records_is_what_a_mixed_subject_gives(suite):

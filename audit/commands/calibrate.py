@@ -18,14 +18,15 @@ SCHEMA = 1
 @click.argument("suite")
 @click.option("--probe", "probes", multiple=True, help="Only this entry of the suite; the others' rows are kept.")
 @click.option("--repetitions", type=click.IntRange(2), default=60, show_default=True, help="A subject.")
+@click.option("--thorough", is_flag=True, help="Also measures whose intervals are bootstrapped: slow.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout in place of lines.")
-def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, seed: int, as_json: bool) -> None:
+def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, thorough: bool, seed: int, as_json: bool) -> None:
     """Run each probe of SUITE on simulated subjects whose defect is planted and exactly known.
 
     Prints, and saves as calibration.json in the suite's folder, per probe and measure: bias of the estimate, coverage
-    of the interval, false alarms of a subject exactly on the limit, power by size of the defect, and the smallest defect
-    that is confirmed four times in five.  Reports of the suite quote it.
+    of the interval, false alarms of a subject exactly on the limit, power by size of the defect, and the smallest
+    defect that is confirmed four times in five.  Reports of the suite quote it.
     """
     from audit import store
     from audit import suite as suites
@@ -37,7 +38,7 @@ def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, seed: int, 
         if name not in known:
             raise UsageError(f"no probe {name!r} in suite {found.name!r}: {nearest(name, known)}")
     made = []
-    for row in rows(suite, repetitions, probes, seed):
+    for row in rows(suite, repetitions, probes, seed, thorough):
         made.append(row)
         if not as_json:
             click.echo(one_line(_line(row)))
