@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats as scipy_stats
 
 from audit import stats
 from audit.measures.columns import BINARY, NUMBER, OPTIONAL_CLUSTER
@@ -23,7 +22,7 @@ def auc(higher: Any, lower: Any) -> float | None:
     """The chance that a score of `higher` exceeds one of `lower`, ties counting half; None where one is empty."""
     if len(higher) == 0 or len(lower) == 0:
         return None
-    ranks = scipy_stats.rankdata(np.concatenate([higher, lower]))
+    ranks = pd.Series(np.concatenate([higher, lower])).rank().to_numpy()
     pairs = len(higher) * len(lower)
     return float((ranks[: len(higher)].sum() - len(higher) * (len(higher) + 1) / 2) / pairs)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from audit import stats
 from audit.measures.columns import BINARY, LABEL, NUMBER, one_of
@@ -234,20 +235,33 @@ def _ordered(frame: pd.DataFrame) -> tuple[Any, int]:
     return np.concatenate([values[first], values[~first]]), int(first.sum())
 
 
+def _noncentral(t: float, freedom: int, tail: float) -> float:
+    """The noncentrality at which Student's t is below `t` with chance `tail`."""
+    if abs(t) < 30:
+        return float(special.nctdtrinc(freedom, tail, t))
+    # Far out, where the function above takes minutes, only the variance is uncertain.
+    quantile = special.chdtri(freedom, tail if t > 0 else 1 - tail)
+    return t * math.sqrt(float(quantile) / freedom)
+
+
 def _effect_interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
-    """Words are drawn again within their own set, 2,000 times; percentiles."""
+    """Exact where associations are normal with one variance: the noncentral t of the two-sample test, inverted.
+
+    A bootstrap of so few words covers too little: 87% in place of 95% at eight words a set, in simulation.
+    """
     values, size = _ordered(frame)
-    sizes = (size, len(values) - size)
-    value = _effect(values, size)
-    if min(sizes) < 2:
-        return Estimate(value, None, None, len(values), len(values), "a set of one word: no interval", confidence)
-    generator = np.random.default_rng(seed)
-    drawn = [part[generator.integers(0, len(part), (2000, len(part)))] for part in np.split(values, [size])]
-    spread = np.concatenate(drawn, axis=1).std(axis=1, ddof=1)
-    found = (drawn[0].mean(axis=1) - drawn[1].mean(axis=1))[spread > 0] / spread[spread > 0]
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
-    method = "bootstrap of words within sets, percentile, 2000 replicates"
-    return Estimate(value, float(low), float(high), len(values), len(values), method, confidence)
+    n, rest = len(values), len(values) - size
+    effect, (x, y) = _effect(values, size), np.split(values, [size])
+    within = float(((x - x.mean()) ** 2).sum() + ((y - y.mean()) ** 2).sum())
+    if n < 4 or effect is None or within <= 1e-12 * float(((values - values.mean()) ** 2).sum()):
+        return Estimate(
+            effect, None, None, n, n, "too few words, or none that differ within a set: no interval", confidence
+        )
+    root = math.sqrt(size * rest / n)
+    t = float(x.mean() - y.mean()) * root / math.sqrt(within / (n - 2))
+    gaps = [_noncentral(t, n - 2, tail) / root for tail in ((1 + confidence) / 2, (1 - confidence) / 2)]
+    low, high = (gap * math.sqrt((n - 1) / (n - 2 + size * rest / n * gap**2)) for gap in gaps)
+    return Estimate(effect, low, high, n, n, "noncentral t", confidence)
 
 
 BOTH_SETS = "needs words in both sets, and associations that differ"
