@@ -173,13 +173,14 @@ def test_a_name_given_twice_or_a_slip_is_refused(tmp_path):
 
 
 def test_data_without_what_a_probe_needs_says_so(tmp_path):
-    folder = only(tmp_path, "contrast", "nonsense", "styles", "few_shot")
+    folder = only(tmp_path, "domains", "contrast", "nonsense", "styles", "few_shot")
     rows = [{"text": row["text"]} for row in films(20)]
     found = audited(folder, tmp_path / "out", data=written(tmp_path / "a.jsonl", rows))
     assert "set_id" in found["ood/contrast/consistency"].reason
     assert "column 'kind'" in found["ood/nonsense/failure_rate"].reason
     assert "column 'base'" in found["ood/styles/accuracy_drop"].reason
     assert "labelled in-distribution texts" in found["ood/few_shot/count=2/accuracy"].reason
+    assert "no labels" in found["ood/domains/accuracy"].statement["en"]
 
 
 def test_no_in_distribution_rows_in_a_language(tmp_path):

@@ -12,6 +12,7 @@ import pandas as pd
 from audit import stats
 from audit.measures.columns import BINARY, NUMBER, OPTIONAL_CLUSTER
 from audit.measures.define import Interval, Result, explained, measure
+from audit.stats.intervals import normal_quantile, t_quantile
 from audit.types import Estimate
 
 REPLICATES = 400
@@ -22,9 +23,18 @@ def auc(higher: Any, lower: Any) -> float | None:
     """The chance that a score of `higher` exceeds one of `lower`, ties counting half; None where one is empty."""
     if len(higher) == 0 or len(lower) == 0:
         return None
-    ranks = pd.Series(np.concatenate([higher, lower])).rank().to_numpy()
-    pairs = len(higher) * len(lower)
-    return float((ranks[: len(higher)].sum() - len(higher) * (len(higher) + 1) / 2) / pairs)
+    return float(placements(higher, lower)[0].mean())
+
+
+def placements(higher: Any, lower: Any) -> tuple[Any, Any]:
+    """For each of `higher` the share of `lower` it exceeds, for each of `lower` the share it stays under; ties half."""
+    ranks = _ranks(np.concatenate([higher, lower]))
+    above = (ranks[: len(higher)] - _ranks(higher)) / len(lower)
+    return above, 1 - (ranks[len(higher) :] - _ranks(lower)) / len(higher)
+
+
+def _ranks(values: Any) -> Any:
+    return pd.Series(values).rank().to_numpy()
 
 
 def average_precision(positive: Any, negative: Any) -> float:
@@ -96,14 +106,11 @@ def _auroc(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
     sizes = len(inside), len(outside)
     if value is None or min(sizes) < 2:
         return Estimate(value, n=len(frame), clusters=len(frame), method=ONE_KIND, confidence=confidence)
-    ranks = scipy_stats.rankdata(np.concatenate([inside, outside]))
-    own = scipy_stats.rankdata(inside), scipy_stats.rankdata(outside)
-    above = (ranks[: sizes[0]] - own[0]) / sizes[1]
-    below = 1 - (ranks[sizes[0] :] - own[1]) / sizes[0]
+    above, below = placements(inside, outside)
     variance = float(above.var(ddof=1)) / sizes[0] + float(below.var(ddof=1)) / sizes[1]
     if variance > 0 and 0 < value < 1:
         middle = math.log(value / (1 - value))
-        half = float(scipy_stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance) / (value * (1 - value))
+        half = normal_quantile(confidence) * math.sqrt(variance) / (value * (1 - value))
         low, high = (1 / (1 + math.exp(-(middle + sign * half))) for sign in (-1, 1))
         return Estimate(value, low, high, len(frame), len(frame), "delong, logit", confidence)
     low, high = stats.wilson(value * min(sizes), min(sizes), confidence)
@@ -168,16 +175,16 @@ def _area(key: str) -> Any:
         fewest = min(len(np.unique(names[higher])), len(np.unique(names[lower])))
         if value is None or fewest < 3:
             return Estimate(value, None, None, n, count, "fewer than three clusters of a kind: no interval", confidence)
-        above = (np.sign(up[:, None] - down[None, :]) + 1) / 2
+        above, below = placements(up, down)
         spread = np.zeros(names.max() + 1)
-        np.add.at(spread, names[higher], (above.mean(axis=1) - value) / len(up))
-        np.add.at(spread, names[lower], (above.mean(axis=0) - value) / len(down))
+        np.add.at(spread, names[higher], (above - value) / len(up))
+        np.add.at(spread, names[lower], (below - value) / len(down))
         error = math.sqrt(count / (count - 1) * float(spread @ spread))
         if error < 1e-12 or value in (0.0, 1.0):
             bound = (1 - confidence) ** (1 / fewest)
             low, high = (bound, 1.0) if value > 0.5 else (0.0, 1 - bound)
             return Estimate(value, low, high, n, count, "one-sided bound over clusters", confidence)
-        reach = float(scipy_stats.t.ppf((1 + confidence) / 2, fewest - 1)) * error / (value * (1 - value))
+        reach = t_quantile(confidence, fewest - 1) * error / (value * (1 - value))
         middle = math.log(value / (1 - value))
         low, high = (1 / (1 + math.exp(-(middle + sign * reach))) for sign in (-1, 1))
         return Estimate(value, low, high, n, count, "obuchowski, logit", confidence)
