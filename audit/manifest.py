@@ -16,6 +16,7 @@ from typing import Any
 
 from audit.models import LoadedModel
 from audit.plan import Part, Planned, Spec
+from audit.subjects import about
 from audit.suite import CALIBRATION
 from audit.types import Probe
 
@@ -23,10 +24,12 @@ SCHEMA = 1
 VERSIONS = ("torch", "transformers", "tokenizers", "textattack", "datasets", "numpy", "pandas", "scipy")
 
 
-def describe(spec: Spec, parts: list[Part], plans: Mapping[str, list[Planned]], subject: LoadedModel) -> dict[str, Any]:
+def describe(
+    spec: Spec, parts: list[Part], plans: Mapping[str, list[Planned]], subjects: Mapping[str, LoadedModel]
+) -> dict[str, Any]:
     """The content of run.json before anything is measured; `id` is equal for runs that must give equal findings."""
-    named = zip(parts, spec.suites, strict=True)
-    suites = [{**_suite_about(part, plans[part.suite.name]), "reference": ref} for part, ref in named]
+    model = about(subjects)
+    suites = [_suite_about(part, plans[part.suite.name], subjects[part.suite.name]) for part in parts]
     asked = {**asdict(spec), "suites": [part.suite.name for part in parts]}
     same = {
         key: value
@@ -37,19 +40,19 @@ def describe(spec: Spec, parts: list[Part], plans: Mapping[str, list[Planned]], 
         same,
         [s["hash"] for s in suites],
         [b["hash"] for s in suites for b in s["data"]],
-        subject.about["weights_hash"],
+        model["weights_hash"],
     ]
-    key += [subject.about["dtype"], subject.about["device"], [s["probes"] for s in suites]]
+    key += [model["dtype"], model["device"], [s["probes"] for s in suites]]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return {
         "schema": SCHEMA,
         "audit": metadata.version("audit"),
         "id": digest,
         "spec": json.loads(json.dumps(asked)),
-        "model": subject.about,
+        "model": model,
         "suites": suites,
         "versions": {"python": platform.python_version(), **_versions()},
-        "machine": _machine(subject),
+        "machine": _machine(model),
         "command": _command(spec),
         "started": now(),
         "finished": None,
@@ -57,11 +60,13 @@ def describe(spec: Spec, parts: list[Part], plans: Mapping[str, list[Planned]], 
     }
 
 
-def _suite_about(part: Part, plans: list[Planned]) -> dict[str, Any]:
-    sheet = part.suite.sheet.model_copy(update={"probes": tuple(b.entry for b in part.bound)})
+def _suite_about(part: Part, plans: list[Planned], subject: LoadedModel) -> dict[str, Any]:
+    sheet = part.suite.sheet.model_copy(update={"probes": tuple(plan.bound.entry for plan in plans)})
     shown = [{"place": place, "why": why} for b in part.blocks for place, why in b.malformed[:20]]
     return {
         "name": part.suite.name,
+        "reference": part.reference,
+        "model": subject.about["name"],
         "hash": part.suite.hash,
         "title": sheet.title.model_dump(),
         "about": sheet.about.model_dump() if sheet.about else None,
@@ -92,6 +97,7 @@ def _entry_about(plan: Planned) -> dict[str, Any]:
         "limit": entry.limit if entry.limit is not None and len(plan.examples) == entry.limit else None,
         "status": "planned" if plan.reason is None else "not_run",
         "reason": dict(plan.reason) if plan.reason is not None else None,
+        "refused": [{"settings": dict(cell), "reason": dict(why)} for cell, why in plan.refused.items()],
     }
 
 
@@ -157,11 +163,11 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _machine(subject: LoadedModel) -> dict[str, Any]:
+def _machine(model: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "device": subject.about.get("device", ""),
+        "device": model.get("device", ""),
     }
 
 

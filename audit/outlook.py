@@ -55,7 +55,7 @@ def outlook(ready: Run) -> Outlook:
     unit = 1 if sys.platform == "darwin" else 1024
     return Outlook(
         model=about,
-        answers=tuple(sorted(kind.__name__ for kind in ready.roles[SUBJECT].answers)),
+        answers=tuple(sorted({kind.__name__ for cast in ready.roles.values() for kind in cast[SUBJECT].answers})),
         rows=rows,
         seconds=sum(known) if known else None,
         weights=about["parameters"] * size if size and about.get("parameters") else None,
@@ -83,7 +83,7 @@ def _costs(ready: Run) -> dict[tuple[str, str], float]:
     for key, some in chosen.items():
         if time.monotonic() - begun > PATIENCE:
             break
-        found[key] = statistics.mean(record.seconds for record in drive(some, ready.roles))
+        found[key] = statistics.mean(record.seconds for record in drive(some, ready.roles[key[0]]))
         kin.setdefault(some[0].probe.name, []).append(found[key])
     for key, some in chosen.items():
         if key not in found and some[0].probe.name in kin:

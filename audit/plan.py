@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from audit import data, models, suite
+from typing import Any
+
+from audit import data, lengths, suite
 from audit.errors import UsageError, nearest
 from audit.models import LoadedModel, LoadOptions
 from audit.say import cannot, say
 from audit.suite import PEERS, Bound, Entry, Suite
-from audit.types import SUBJECT, Classify, Example, LogProb, Model, Trial
+from audit.types import SUBJECT, Classify, Example, Model, Scalar, Trial
 
+Cell = tuple[tuple[str, Scalar], ...]
 MOST_PEERS = 128  # enough for distances and demonstrations; every trial of an entry is given the same ones
 
 
@@ -61,6 +64,7 @@ class Part:
     suite: Suite
     bound: list[Bound]
     blocks: list[data.Loaded]
+    reference: str = ""
 
     @property
     def absent(self) -> dict[str, str]:
@@ -71,27 +75,32 @@ class Part:
 
 @dataclass(frozen=True)
 class Planned:
-    """One entry of a plan: on which examples, or why on none; `peers` and their hash for a probe that wants them."""
+    """One entry of a plan: on which examples, or why on none; `peers` and their hash for a probe that wants them.
+
+    `refused` says of some of its cells why they cannot be asked.
+    """
 
     bound: Bound
     examples: tuple[Example, ...]
     reason: Mapping[str, str] | None
     peers: tuple[Example, ...] = ()
     company: str = ""
+    refused: Mapping[Cell, Mapping[str, str]] = field(default_factory=dict)
 
 
 def prepare(spec: Spec) -> list[Part]:
     """Read suites and data and check every setting, before any model is loaded.  UsageError for what is wrong."""
-    suites = [suite.load(reference) for reference in spec.suites]
+    references = [folder for reference in spec.suites for folder in suite.expand(reference)]
+    suites = [suite.load(reference) for reference in references]
     names = [found.name for found in suites]
     if len(set(names)) < len(names):
         raise UsageError(f"two of the suites have the same name ({', '.join(names)}); run them apart.")
     domains = _domains(spec, suites)
     parts: list[Part] = []
-    for found in suites:
+    for reference, found in zip(references, suites, strict=True):
         bound = [_helped(b, dict(spec.helpers)) for b in suite.bind(found)]
         sources = _joined(domains, _sources(spec, found), spec)
-        parts.append(Part(found, bound, [data.load(s, spec.seed) for s in sources]))
+        parts.append(Part(found, bound, [data.load(s, spec.seed) for s in sources], reference))
     return parts
 
 
@@ -200,21 +209,6 @@ def options(spec: Spec) -> LoadOptions:
     )
 
 
-def answering(subject: LoadedModel, parts: list[Part]) -> LoadedModel:
-    """The subject; a language model that cannot label texts is made to by the words that the suites give.
-
-    UsageError where two suites give different ones.
-    """
-    if Classify in subject.answers or LogProb not in subject.answers:
-        return subject
-    sheets = [part.suite.sheet for part in parts if part.suite.sheet.verbalisers]
-    if len({(tuple(sheet.verbalisers.items()), sheet.template) for sheet in sheets}) > 1:
-        raise UsageError(
-            "these suites let a language model classify in different words: run them apart, or --verbalise."
-        )
-    return models.verbalised(subject, sheets[0].verbalisers, sheets[0].template) if sheets else subject
-
-
 def settings(parts: list[Part]) -> set[str]:
     """The names of all settings that the probes have."""
     return {name for part in parts for b in part.bound for name in suite.parameters(b.probe)}
@@ -239,6 +233,8 @@ def aligned(part: Part, subject: LoadedModel) -> list[data.Loaded]:
 
 def plan(bound: Bound, part: Part, roles: Mapping[str, Model], seed: int = 0) -> Planned:
     """On which examples an entry is asked, or why on none; `roles` are the subject and the helpers, by role."""
+    context = getattr(roles[SUBJECT], "about", {}).get("context")
+    bound = _measured(bound, context)
     entry = bound.entry
     if missing := bound.probe.needs - roles[SUBJECT].answers:
         return Planned(bound, (), cannot(missing))
@@ -255,13 +251,42 @@ def plan(bound: Bound, part: Part, roles: Mapping[str, Model], seed: int = 0) ->
     for cell in bound.cells:
         if bound.probe.ready and (why := bound.probe.ready(**dict(cell))):
             return Planned(bound, (), say("not_ready", why=why))
+    refused = {cell: why for cell in bound.cells if (why := _beyond(cell, context))}
+    if len(refused) == len(bound.cells):
+        return Planned(bound, (), refused[bound.cells[0]])
     asked = tuple(data.sample(examples, entry.limit, 0))
     if PEERS not in inspect.signature(bound.probe.run).parameters:
-        return Planned(bound, asked, None)
+        return Planned(bound, asked, None, refused=refused)
     peers = tuple(data.sample(_inside(entry, part.blocks), MOST_PEERS, seed))
     if not peers:
         return Planned(bound, (), say("no_peers"))
-    return Planned(bound, asked, None, peers, data.content_hash(peers))
+    return Planned(bound, asked, None, peers, data.content_hash(peers), refused)
+
+
+def _measured(bound: Bound, context: int | None) -> Bound:
+    """An entry whose lengths are in tokens, those given as shares of the model's context too."""
+    entry = bound.entry
+    if lengths.NAME not in {**entry.settings, **entry.over}:
+        return bound
+    over = {
+        name: tuple(dict.fromkeys(map(_tokens(context), values))) if name == lengths.NAME else values
+        for name, values in entry.over.items()
+    }
+    fixed = {k: _tokens(context)(v) if k == lengths.NAME else v for k, v in entry.settings.items()}
+    entry = entry.model_copy(update={"over": over, "settings": fixed})
+    return Bound(entry, bound.probe, tuple(suite.cells(entry)))
+
+
+def _tokens(context: int | None) -> Callable[[Any], int]:
+    return lambda value: lengths.tokens(value, context)
+
+
+def _beyond(cell: Cell, context: int | None) -> Mapping[str, str] | None:
+    """Why a length cannot be asked for: the model reads less."""
+    length = dict(cell).get(lengths.NAME)
+    if context and isinstance(length, int) and length > context:
+        return say("too_long", length=f"{length:,}", context=f"{context:,}")
+    return None
 
 
 def _inside(entry: Entry, blocks: list[data.Loaded]) -> list[Example]:
@@ -301,6 +326,6 @@ def trials(spec: Spec, parts: list[Part], plans: Mapping[str, list[Planned]]) ->
                 by_example.setdefault(f"{example.id}\0{example.text}", []).append((example, plan))
         for asked in by_example.values():
             for example, plan in asked:
-                for cell in plan.bound.cells:
+                for cell in (cell for cell in plan.bound.cells if cell not in plan.refused):
                     name, found = plan.bound.entry.label, plan.bound.probe
                     yield Trial(part.suite.name, name, found, example, cell, spec.seed, plan.peers, plan.company)

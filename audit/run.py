@@ -9,35 +9,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from audit import execute, findings, models, store
+from audit import execute, findings, store
 from audit.errors import CannotMeasure, UsageError
 from audit.manifest import SCHEMA, describe, now
-from audit.models import LoadOptions
-from audit.plan import Part, Spec, aligned, answering, options, plan, settings, trials
-from audit.types import SUBJECT, Finding, Model, Trial
+from audit.plan import Part, Spec, aligned, plan, trials
+from audit.subjects import Cast, cast
+from audit.types import Finding, Trial
 
 Mode = Literal["auto", "resume", "fresh"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is ready to be measured; `about` is the content of run.json, `pending` what has no record yet."""
+    """A run that is ready to be measured; `about` is the content of run.json, `pending` what has no record yet.
+
+    `roles` says which model plays which role in each suite.
+    """
 
     folder: Path
     about: dict[str, Any]
     trials: list[Trial]
     pending: list[Trial]
-    roles: Mapping[str, Model] = field(repr=False)
+    roles: Cast = field(repr=False)
 
 
 def start(spec: Spec, parts: list[Part], out: Path | None = None, mode: Mode = "auto") -> Run:
     """Load the model, plan, and open or continue the run folder.  UsageError, CannotMeasure."""
-    subject = answering(models.load(spec.model, options=options(spec)), parts)
-    parts = [replace(part, blocks=aligned(part, subject)) for part in parts]
-    roles = {SUBJECT: subject, **_roles(spec, parts)}
-    plans = {part.suite.name: [plan(b, part, roles, spec.seed) for b in part.bound] for part in parts}
+    subjects, roles = cast(spec, parts)
+    parts = [replace(part, blocks=aligned(part, subjects[part.suite.name])) for part in parts]
+    plans = {part.suite.name: [plan(b, part, roles[part.suite.name], spec.seed) for b in part.bound] for part in parts}
     todo = list(trials(spec, parts, plans))
-    about = describe(spec, parts, plans, subject)
+    about = describe(spec, parts, plans, subjects)
     folder = _folder(about, out, mode)
     return Run(folder, about, todo, store.Store(folder).pending(todo), roles)
 
@@ -76,12 +78,6 @@ def conclude(folder: Path) -> list[Finding]:
         first = (records[0].error or "").strip().splitlines()[-1]
         raise CannotMeasure(f"every one of the {len(records)} trials ended in an error; the first: {first}")
     return found
-
-
-def _roles(spec: Spec, parts: list[Part]) -> dict[str, Model]:
-    """The helpers that are models to be asked, not settings of a probe."""
-    plain = LoadOptions(device=spec.device, dtype=spec.dtype, trust_remote_code=spec.trust_remote_code)
-    return {role: models.load(ref, options=plain) for role, ref in spec.helpers if role not in settings(parts)}
 
 
 def _folder(about: Mapping[str, Any], out: Path | None, mode: Mode) -> Path:

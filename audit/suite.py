@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from audit import document
+from audit import document, lengths
 from audit.errors import UsageError, nearest
 from audit.types import Probe, Scalar
 
@@ -209,6 +209,14 @@ def load(reference: str) -> Suite:
     return suite
 
 
+def expand(reference: str) -> list[str]:
+    """The suites that a reference names: itself, or every suite in a folder of suites."""
+    path = Path(reference)
+    if path.is_dir() and not (path / "suite.yaml").exists():
+        return sorted(str(inner.parent) for inner in path.glob("*/suite.yaml")) or [reference]
+    return [reference]
+
+
 def find(reference: str) -> Path:
     """The folder of a suite: a path, or a name among the installed entry points."""
     path = Path(reference)
@@ -270,6 +278,10 @@ def _bound(suite: Suite, own: ModuleType | None, index: int, entry: Entry) -> Bo
     for setting in [*entry.settings, *entry.over]:
         if setting not in known:
             raise UsageError(f"{where}: probe {entry.probe!r} has no setting {setting!r}: {nearest(setting, known)}")
+    place = suite.folder / "suite.yaml"
+    for key, values in (("over", entry.over.get(lengths.NAME, ())), ("with", [entry.settings.get(lengths.NAME, 1)])):
+        for value in values:
+            lengths.check(value, f"{place}:{document.line(place, ('probes', index, key, lengths.NAME))}")
     return Bound(entry, found, tuple(cells(entry)))
 
 

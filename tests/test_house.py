@@ -18,10 +18,11 @@ from audit.say import messages
 FLOORS = [
     {"types", "errors"},
     {"__init__", "stats", "document", "numbers", "reference"},
-    {"templates"},
+    {"lengths", "templates"},
     {"schedule", "store", "suite", "data", "measures", "models", "kit", "say"},
     {"cells"},
     {"execute", "findings", "gate", "report", "plan"},
+    {"subjects"},
     {"manifest"},
     {"run", "calibrate"},
     {"again"},

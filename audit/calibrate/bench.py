@@ -117,7 +117,7 @@ def variants(part: Part, planned: Planned, names: Sequence[str]) -> tuple[dict[t
         asked = told(bound.probe, subject)
         every = trials(Spec((), ""), [part], {part.suite.name: [planned]})
         todo = [replace(trial, probe=asked) for trial in every if trial.params == middle(bound)]
-        records = {r.example: r for r in execute.local(todo, {SUBJECT: subject})}
+        records = {r.example: r for r in execute.local(todo, {part.suite.name: {SUBJECT: subject}})}
         found[wrong, struck] = records
     whole = [e.id for e in planned.examples if all(r[e.id].outcome is not None for r in found.values())]
     if not whole:

@@ -23,6 +23,9 @@ HEADS: dict[str, str] = {
 }
 
 
+EMBEDDED = ("sentiment", "language")  # the models that ship with the package, by folder of audit/reference
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """How to load a model.

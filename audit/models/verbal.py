@@ -34,8 +34,8 @@ class Verbal:
             raise UsageError(f"the template {options.template!r} has no {{text}}, so the text would not be asked about")
         self.model, self.words, self.template = model, words, options.template
         self.answers: frozenset[type[Request]] = model.answers | {Classify}
-        self.about: dict[str, Any] = model.about
-        self.about |= {
+        self.about: dict[str, Any] = {
+            **model.about,
             "labels": list(words),
             "verbalisers": words,
             "template": self.template or TEMPLATE,
