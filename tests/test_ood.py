@@ -70,8 +70,9 @@ def test_every_entry_gives_a_number_or_a_reason(whole):
     assert {f.probe for f in found.values()} == {e.label for e in sheet.probes} | {a.name for a in sheet.across}
     assert not [f.id for f in found.values() if f.verdict == "error"]
     assert not [f.id for f in found.values() if f.value is None and not f.reason]
-    missing = [f for f in found.values() if f.value is None and not f.group]
-    assert all("labelled in-distribution texts" in f.reason or "few_shot" in f.id or "order" in f.id for f in missing)
+    missing = {f.id: f.reason for f in found.values() if f.value is None and not f.group}
+    assert {name: why for name, why in missing.items() if "in-distribution texts" not in why} == {}
+    assert all(name.startswith("ood/zh_") for name in missing), "only the smaller Chinese half lacks rows at this limit"
 
 
 def test_sentences_are_filled_in_both_languages(whole):

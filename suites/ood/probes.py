@@ -132,6 +132,8 @@ def confidence_score(example, rng, peers, score):
 def distance_score(example, rng, peers, score, k=10):
     """Out-of-distribution detection by embeddings: how far from the in-distribution texts, the text itself left out."""
     bank = [p for p in peers if p.text != example.text]
+    if len(peers) <= outliers.FEWEST:
+        raise NotRun(f"distances need more than {outliers.FEWEST} in-distribution texts, and there are {len(peers)}")
     own, *others = yield [Embed(example.text), *(Embed(p.text) for p in bank)]
     found = outliers.bank(tuple(v.values for v in others), tuple(p.label for p in bank))
     value = found.mahalanobis(own.values) if score == "mahalanobis" else found.knn(own.values, k)
@@ -148,12 +150,13 @@ def perplexity(example, rng, peers):
 
 def demonstrations(example, peers, shots):
     """The same labelled texts for every example (other than itself), the labels in turn."""
-    others = [p for p in peers if p.label is not None and p.text != example.text]
-    by_label = {name: [p for p in others if p.label == name] for name in sorted({p.label for p in others})}
-    chosen = [p for turn in zip(*by_label.values(), strict=False) for p in turn][:shots]
-    if example.label is None or len(by_label) < 2 or len(chosen) < shots:
-        raise NotRun(f"{shots} labelled in-distribution texts with at least two labels are needed as examples")
-    return chosen, list(by_label)
+    by_label = {name: [p for p in peers if p.label == name] for name in sorted({p.label for p in peers if p.label})}
+    each = -(-shots // max(1, len(by_label)))
+    # One text more than shown, so that whether this can be asked does not depend on the example.
+    if example.label is None or len(by_label) < 2 or min(map(len, by_label.values())) <= each:
+        raise NotRun(f"{shots} labelled in-distribution texts with at least two labels are needed as worked examples")
+    kept = [[p for p in column if p.text != example.text] for column in by_label.values()]
+    return [p for turn in zip(*kept, strict=False) for p in turn][:shots], list(by_label)
 
 
 def asked(example, shown, labels):
