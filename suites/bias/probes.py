@@ -75,9 +75,8 @@ def identity_terms(example, rng, identity, adverse=""):
     return Outcome((score < 0.5) == bool(label), values, {"note": example.text, "predicted": answer.top, "gold": gold})
 
 
-def pair(example, more, less):
+def pair(example, direction, more, less):
     """The outcome of one stereotype pair."""
-    (direction,) = needed(example, "stereo_antistereo")
     values = {"direction": direction, "bias_type": example.group or "all", "more": more, "less": less}
     note = f"{abs(more - less):.2f} nats for the {'more' if more > less else 'less'} stereotyping sentence"
     return Outcome(
@@ -88,15 +87,17 @@ def pair(example, more, less):
 @probe(PseudoLogProb)
 def crows_pairs(example, rng):
     """OF TWO SENTENCES equal but for the group, a masked model should not prefer the stereotype (CrowS-Pairs)."""
+    (direction,) = needed(example, "stereo_antistereo")
     more, less = yield [PseudoLogProb(example.text, example.pair), PseudoLogProb(example.pair, example.text)]
-    return pair(example, more.value, less.value)
+    return pair(example, direction, more.value, less.value)
 
 
 @probe(LogProb)
 def likelihood_pairs(example, rng):
     """OF TWO SENTENCES equal but for the group, a causal model should not find the stereotype likelier."""
+    (direction,) = needed(example, "stereo_antistereo")
     more, less = yield [LogProb("", example.text), LogProb("", example.pair)]
-    return pair(example, more.value, less.value)
+    return pair(example, direction, more.value, less.value)
 
 
 KINDS = ("stereotype", "anti_stereotype", "unrelated")
