@@ -55,10 +55,12 @@ class Changes:
             return say("not_comparable", baseline=named, why=pairs.names(fields))
         return say("unmeasured_then", baseline=named) if then.value is None else {}
 
-    def pair(self, name: str, reference: Reference) -> Pair:
-        """One finding paired with a baseline that it is comparable with."""
+    def pair(self, name: str, reference: Reference, *, quick: bool = False) -> Pair:
+        """One finding paired with a baseline that it is comparable with; `quick` for an overview, not for a rule."""
         assert reference.run is not None
         key = (name, reference.name)
+        if key not in self._pairs and quick:
+            return pairs.pair(name, self.run, reference.run, self._confidence, quick=True)
         if key not in self._pairs:
             self._pairs[key] = pairs.pair(name, self.run, reference.run, self._confidence)
         return self._pairs[key]
@@ -76,7 +78,7 @@ class Changes:
         assert reference.run is not None
         if why := self.incomparable(finding.id, reference):
             return Change(finding, "not_comparable", why)
-        pair = self.pair(finding.id, reference)
+        pair = self.pair(finding.id, reference, quick=True)
         before, after = reference.run.findings[finding.id].value, finding.value
         if pair.worse.value is None:
             why = say("not_comparable", baseline=words.baseline(reference.name), why=pair.worse.method)

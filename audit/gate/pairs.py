@@ -13,7 +13,7 @@ from audit import stats
 from audit.gate.stored import Stored, Table, row_key
 from audit.measures import Measure, Terms
 from audit.suite import Entry
-from audit.types import Estimate, Record
+from audit.types import Estimate, Finding, Record
 
 UNPAIRED = 0.05  # of the rows: beyond this share two runs did not measure the same items
 SIDE = "_now"
@@ -43,6 +43,7 @@ def differences(name: str, now: Stored, then: Stored, ignore: tuple[str, ...] = 
 def _key(name: str, run: Stored) -> dict[str, Any]:
     finding, table = run.findings[name], run.tables[name]
     suite, entry, model = run.suites[finding.suite], table.cell.entry, run.about["model"]
+    spec = run.about["spec"]
     names = [entry.label] if isinstance(entry, Entry) else list(entry.probes)
     plans = [plan for plan in suite["probes"] if plan["name"] in names]
     used = {name for e in table.cell.sheet.probes if e.label in names for name in (e.data, *e.also)}
@@ -54,19 +55,21 @@ def _key(name: str, run: Stored) -> dict[str, Any]:
         "settings": [plan["settings"] for plan in plans] if len(plans) > 1 else dict(finding.params),
         "language": [plan["language"] for plan in plans],
         "labels": sorted(model.get("labels") or ()),
-        "helpers": run.about["spec"].get("helpers") or [],
+        "helpers": spec.get("helpers") or [],
         "dtype": model.get("dtype"),
         "chat_template": model.get("chat_template"),
+        "prompt": [spec.get("template") or "", spec.get("verbalisers") or [], spec.get("chat") or "auto"],
+        "overlong": spec.get("overlong") or "",
         "decoding": model.get("decoding"),
     }
 
 
-def pair(name: str, now: Stored, then: Stored, confidence: float = 0.95) -> Pair:
+def pair(name: str, now: Stored, then: Stored, confidence: float = 0.95, *, quick: bool = False) -> Pair:
     """How much worse a finding is than in another run of the same items.  Estimate(None) with the reason where unknown.
 
     Only items measured in both runs count.  Rows of 0/1 values: Bonett and Price's paired interval; other rows: t on
     the differences; ratios whose denominators differ: a paired cluster bootstrap; any other statistic: a bootstrap that
-    draws the same clusters for both.
+    draws the same clusters for both, or, where `quick`, the two findings' own intervals taken as independent.
     """
     new, old = now.tables[name], then.tables[name]
     rows = [{row_key(r): r for r in table.records} for table in (new, old)]
@@ -79,7 +82,11 @@ def pair(name: str, now: Stored, then: Stored, confidence: float = 0.95) -> Pair
     frames = [table.frame(records) for table, records in ((new, first), (old, second))]
     if any(frame.empty for frame in frames):
         return Pair(Estimate(None, method="no rows that have a value in both runs", confidence=confidence))
-    found = _worse(new, frames[0], frames[1], confidence)
+    found = _by_row(new, frames[0], frames[1], confidence)
+    if found is None and quick:
+        found = _apart(now.findings[name], then.findings[name])
+    if found is None:
+        found = _joint(new.measure, new.key, frames[0], frames[1], confidence)
     turned = [(a, b) for a, b in zip(first, second, strict=True) if _passed(a) != _passed(b)]
     worsened = tuple(a for a, b in turned if _passed(a) is False and _passed(b))
     improved = tuple(a for a, b in turned if _passed(b) is False and _passed(a))
@@ -107,18 +114,31 @@ def _passed(record: Record) -> bool | None:
     return record.outcome.passed if record.outcome else None
 
 
-def _worse(table: Table, now: pd.DataFrame, then: pd.DataFrame, confidence: float) -> Estimate:
+def _apart(now: Finding, then: Finding) -> Estimate:
+    """The difference of two findings' values, their intervals taken as independent: wider than pairs would give."""
+    sides = (now, then)
+    ideal, sign = now.ideal or 0.0, -1 if now.direction == "higher" else 1
+    values = [abs((f.value or 0.0) - ideal) if now.direction == "zero" else sign * (f.value or 0.0) for f in sides]
+    value = values[0] - values[1]
+    if any(f.low is None or f.high is None for f in sides):
+        return Estimate(value, None, None, now.n, now.clusters, "no interval on one side", now.confidence)
+    half = sum((((f.high or 0.0) - (f.low or 0.0)) / 2) ** 2 for f in sides) ** 0.5
+    return Estimate(value, value - half, value + half, now.n, now.clusters, "two intervals, unpaired", now.confidence)
+
+
+def _by_row(table: Table, now: pd.DataFrame, then: pd.DataFrame, confidence: float) -> Estimate | None:
+    """The paired estimate of a measure that is a sum over rows; None for any other statistic."""
     measure, key = table.measure, table.key
     result = measure.results[key]
     sign = -1 if result.direction == "higher" else 1
     if result.terms is None or result.direction == "zero":
-        return _joint(measure, key, now, then, confidence)
+        return None
     moved = _moved(measure, key, now, then)
     if moved is not None:
         return _scaled(_rows(sign * moved[0], moved[1], moved[2], confidence), result.scale)
     sums = _aligned(result.terms(measure.check(now)), result.terms(measure.check(then)))
     if sums is None:
-        return _joint(measure, key, now, then, confidence)
+        return None
     if any(side.bottom.sum() == 0 for side in sums):
         return Estimate(None, method=result.undefined, confidence=confidence)
     found = stats.paired_bootstrap(*(sums if sign > 0 else sums[::-1]), confidence=confidence)

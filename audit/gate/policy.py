@@ -17,7 +17,8 @@ from audit.types import Finding
 
 Consequence = Literal["fail", "warn", "pass"]
 FIELDS = (
-    "probe", "measure", "data", "settings", "language", "labels", "helpers", "dtype", "chat_template", "decoding",
+    "probe", "measure", "data", "settings", "language", "labels", "helpers", "dtype", "chat_template", "prompt",
+    "overlong", "decoding",
 )  # fmt: skip
 
 
