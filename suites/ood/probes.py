@@ -71,9 +71,10 @@ def length(example, rng, peers, sentences=4):
     """Several texts with one label, run together: longer than any of them, and the label stays."""
     if example.label is None:
         raise NotRun("the data carries no labels, so texts with one label cannot be put together")
+    labels = [p.label for p in peers]
+    if min(map(labels.count, {*labels, example.label})) < sentences:
+        raise NotRun(f"{sentences} in-distribution texts of each label are needed to make longer ones")
     same = [p.text for p in peers if p.label == example.label and p.text != example.text]
-    if len(same) < sentences - 1:
-        return Outcome(None, {"edited": 0})
     texts = [example.text, *rng.sample(same, sentences - 1)]
     rng.shuffle(texts)
     whole = ("" if example.language == "zh" else " ").join(texts)
