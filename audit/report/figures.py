@@ -118,7 +118,7 @@ def point(row: Row, text: str, label: str = "", x: float = 0.0) -> charts.Point:
         text,
         x,
         label,
-        shown(finding.limit),
+        shown(min(numbers.limits(finding), key=lambda limit: abs(limit - (finding.value or 0.0)), default=None)),
     )
 
 

@@ -51,7 +51,8 @@ def row(finding: Finding, words: Words, name: str = "") -> Row:
     places = numbers.decimals(finding)
     if finding.unit == "count" and numbers.usable(finding.value) and finding.value != round(finding.value):
         places = max(places, 1)  # a mean of counts
-    limit = numbers.value_text(finding.limit, finding.unit, places).lstrip("+") if finding.limit is not None else ""
+    limit = numbers.limit_text(finding, places) if finding.limit is not None else ""
+    sign = "" if "±" in limit else SIGN.get(finding.direction, "")
     return Row(
         finding=finding,
         name=name or finding.probe,
@@ -59,7 +60,7 @@ def row(finding: Finding, words: Words, name: str = "") -> Row:
         setting=params_text(finding.params),
         value=numbers.value_text(finding.value, finding.unit, places),
         interval=numbers.interval_text(finding, places),
-        limit=SIGN.get(finding.direction, "") + limit if limit else "",
+        limit=sign + limit if limit else "",
         anchor=anchor(finding.suite, finding.probe),
     )
 
@@ -82,10 +83,11 @@ def rank(finding: Finding) -> tuple[Any, ...]:
 
 def beyond(finding: Finding) -> float:
     """How far the bound nearest to "no problem" lies beyond the limit, as a proportion; 0 where that has no meaning."""
-    low, high, limit = finding.low, finding.high, finding.limit or 0.0
+    low, high, limit, ideal = finding.low, finding.high, finding.limit or 0.0, finding.ideal or 0.0
     if low is None or high is None:
         return 0.0
-    gap = {"lower": low - limit, "higher": limit - high, "zero": max(low, -high) - limit}.get(finding.direction, 0.0)
+    away = max(low - ideal, ideal - high)
+    gap = {"lower": low - limit, "higher": limit - high, "zero": away - limit}.get(finding.direction, 0.0)
     return gap / 100 if finding.unit == "percent" else gap
 
 
