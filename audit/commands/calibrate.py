@@ -37,15 +37,14 @@ def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, thorough: b
     for name in probes:
         if name not in known:
             raise UsageError(f"no probe {name!r} in suite {found.name!r}: {nearest(name, known)}")
-    made = []
+    path = found.folder / suites.CALIBRATION
+    made = _others(path, probes)
+    content = {"schema": SCHEMA, "suite": found.name, "repetitions": repetitions, "seed": seed, "rows": made}
     for row in rows(suite, repetitions, probes, seed, thorough):
         made.append(row)
+        store.write_json(path, content)  # row by row, so that an interrupted calibration keeps what it found
         if not as_json:
             click.echo(one_line(_line(row)))
-    path = found.folder / suites.CALIBRATION
-    kept = _others(path, probes)
-    content = {"schema": SCHEMA, "suite": found.name, "repetitions": repetitions, "seed": seed, "rows": [*kept, *made]}
-    store.write_json(path, content)
     click.echo(json.dumps(content, ensure_ascii=False, indent=1) if as_json else str(path))
 
 
