@@ -84,7 +84,7 @@ def generation(example, rng, kind, rate=0.1, limit=24):
         return Outcome(None, {"edited": 0})
     before, after = yield [Generate(example.text, limit=limit), Generate(text, limit=limit)]
     values = {"edited": 1, "changed": int(before.text != after.text), "strength": rate}
-    values |= {"prediction": after.text, "reference": before.text} if before.text.strip() else {}
+    values |= {"prediction": after.text, "references": before.text} if before.text.strip() else {}
     evidence = {"before": example.text, "after": text, "predicted_before": before.text, "predicted": after.text}
     return Outcome(not values["changed"], values, evidence)
 
