@@ -85,6 +85,7 @@ def of_suite(suite: Mapping[str, Any], by_cell: Grouped) -> Iterator[tuple[Cell,
     known: dict[str, list[Cell]] = {}
     for entry, plan in zip(sheet.probes, suite["probes"], strict=True):
         swept, labelled = tuple(entry.over), plan["labelled"]
+        refused = {tuple(sorted(row["settings"].items())): row["reason"] for row in plan.get("refused", ())}
         whole = [
             Cell(
                 suite["name"],
@@ -94,7 +95,7 @@ def of_suite(suite: Mapping[str, Any], by_cell: Grouped) -> Iterator[tuple[Cell,
                 swept,
                 by_cell.get((suite["name"], entry.label, params), []),
                 plan["planned"],
-                plan["reason"],
+                plan["reason"] or refused.get(params),
                 plan["limit"],
                 labelled,
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-
 from typing import Any
 
 from audit import data, lengths, suite
@@ -251,7 +250,7 @@ def plan(bound: Bound, part: Part, roles: Mapping[str, Model], seed: int = 0) ->
     for cell in bound.cells:
         if bound.probe.ready and (why := bound.probe.ready(**dict(cell))):
             return Planned(bound, (), say("not_ready", why=why))
-    refused = {cell: why for cell in bound.cells if (why := _beyond(cell, context))}
+    refused = {cell: long for cell in bound.cells if (long := _beyond(cell, context))}
     if len(refused) == len(bound.cells):
         return Planned(bound, (), refused[bound.cells[0]])
     asked = tuple(data.sample(examples, entry.limit, 0))

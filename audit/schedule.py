@@ -134,7 +134,7 @@ class Flow:
         try:
             if self._steps is None:
                 trial = self.trial
-                rng = random.Random(f"{trial.seed}/{trial.example.id}")
+                rng = random.Random(f"{trial.seed}/{trial.example.fields.get('set_id', trial.example.id)}")
                 given = {"peers": trial.peers} if trial.peers else {}
                 self._steps = trial.probe.run(trial.example, rng, **given, **dict(trial.params))
             asked = self._steps.throw(RequestFailed(failed)) if failed else self._steps.send(answers)  # type: ignore[arg-type]

@@ -100,6 +100,13 @@ class Embed(Request):
 
 
 @dataclass(frozen=True)
+class Tokens(Request):
+    """How many tokens is this text to the model, with what it adds of its own?  Answered by `Number`; costs no pass."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Gradient(Request):
     """How does the loss of `label` react to each token of `text`?  Answered by `Saliency`.
 

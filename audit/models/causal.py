@@ -16,20 +16,20 @@ from audit.models.cached import Lane, Line, Reuse
 from audit.models.chat import Chat
 from audit.models.generate import generate, plain_settings
 from audit.models.prefix import Group, group
-from audit.models.rows import NOT_FINITE, each, embed, pad_id
+from audit.models.rows import NOT_FINITE, counted, each, embed, pad_id
 from audit.models.source import Source
 from audit.models.tokens import Row
 from audit.models.weights import open_weights
-from audit.types import Answer, Embed, Failed, Generate, LogProb, Number, Request
+from audit.types import Answer, Embed, Failed, Generate, LogProb, Number, Request, Tokens
 
 # transformers 4.57 continues wrongly from the state of a prompt that is shorter than a state-space model's convolution.
 SHORT = 8
 
 
 class Causal:
-    """Answers `LogProb`, `Generate` and `Embed` (mean of the last hidden states)."""
+    """Answers `LogProb`, `Generate`, `Embed` (mean of the last hidden states) and `Tokens` (chat template included)."""
 
-    answers: frozenset[type[Request]] = frozenset({LogProb, Generate, Embed})
+    answers: frozenset[type[Request]] = frozenset({LogProb, Generate, Embed, Tokens})
 
     def __init__(self, source: Source, options: LoadOptions) -> None:
         self.weights = weights = open_weights(source, "AutoModelForCausalLM", options)
@@ -62,6 +62,10 @@ class Causal:
             return self.log_probs(cast(list[LogProb], batch))
         if isinstance(first, Generate):
             return self.texts(cast(list[Generate], batch))
+        if isinstance(first, Tokens):
+            texts, fails = self.rendered([r.text for r in cast(list[Tokens], batch)])
+            rows = self.tokens([text for text, _ in texts], [add for _, add in texts])
+            return [fail or count for fail, count in zip(fails, counted(rows), strict=True)]
         rows = self.weights.encoder.encode([r.text for r in cast(list[Embed], batch)])
         return each(self.weights, rows, lambda part: embed(self.weights, part)) if rows else []
 

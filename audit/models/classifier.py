@@ -10,12 +10,12 @@ import torch
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
 from audit.models.labels import label_map
-from audit.models.rows import NOT_FINITE, each, embed, inputs, overlong, refused
+from audit.models.rows import NOT_FINITE, counted, each, embed, inputs, overlong, refused
 from audit.models.saliency import Flipper, saliency, watch
 from audit.models.source import Source
 from audit.models.tokens import Row
 from audit.models.weights import Weights, open_weights
-from audit.types import Answer, Classify, Embed, Failed, Gradient, Labels, Request
+from audit.types import Answer, Classify, Embed, Failed, Gradient, Labels, Request, Tokens
 
 
 class Classifier:
@@ -28,7 +28,7 @@ class Classifier:
         self.labels = label_map(own, options.labels, source.reference)
         # One log-odds logit becomes the two columns (0, z), whose softmax is (1 - p, p).
         self.one_logit = int(weights.config.num_labels) == 1
-        self.answers: frozenset[type[Request]] = frozenset({Classify, Embed, Gradient})
+        self.answers: frozenset[type[Request]] = frozenset({Classify, Embed, Gradient, Tokens})
         if not weights.encoder.fast:
             self.answers -= {Gradient}
             self.about["notes"].append("a slow tokenizer keeps no offsets, so it cannot answer Gradient")
@@ -44,6 +44,8 @@ class Classifier:
             asked = cast(list[Classify], batch)
             rows = weights.encoder.encode([r.text for r in asked], [r.pair for r in asked])
             return each(weights, rows, self.classify)
+        if isinstance(first, Tokens):
+            return counted(weights.encoder.whole([r.text for r in cast(list[Tokens], batch)]))
         rows = weights.encoder.encode([r.text for r in cast(list[Embed], batch)])
         return each(weights, rows, lambda part: embed(weights, part)) if rows else []
 

@@ -10,11 +10,11 @@ import torch
 
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
-from audit.models.rows import each, hidden_states, inputs, vectors
+from audit.models.rows import counted, each, hidden_states, inputs, vectors
 from audit.models.source import Source
 from audit.models.tokens import Row
 from audit.models.weights import open_weights
-from audit.types import Answer, Embed, Request
+from audit.types import Answer, Embed, Request, Tokens
 
 POOLINGS = ("cls", "mean", "max", "lasttoken", "mean_sqrt_len")
 
@@ -26,7 +26,7 @@ class Embedder:
     (modules.json and what it names); without these it is the mean over tokens, as it stands.
     """
 
-    answers: frozenset[type[Request]] = frozenset({Embed})
+    answers: frozenset[type[Request]] = frozenset({Embed, Tokens})
 
     def __init__(self, source: Source, options: LoadOptions) -> None:
         self.weights = weights = open_weights(source, "AutoModel", options, spare=("pooler",))
@@ -44,6 +44,8 @@ class Embedder:
 
     def run(self, batch: list[Request]) -> list[Answer]:
         """One vector for each request, in order."""
+        if batch and isinstance(batch[0], Tokens):
+            return counted(self.weights.encoder.whole([self.prompt + r.text for r in cast(list[Tokens], batch)]))
         rows = self.weights.encoder.encode([self.prompt + r.text for r in cast(list[Embed], batch)])
         return each(self.weights, rows, self.embed) if rows else []
 

@@ -13,11 +13,11 @@ import torch
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
 from audit.models.picked import log_probs, scores
-from audit.models.rows import NOT_FINITE, each, embed, inputs
+from audit.models.rows import NOT_FINITE, counted, each, embed, inputs
 from audit.models.source import Source
 from audit.models.tokens import Row
 from audit.models.weights import open_weights
-from audit.types import Answer, Choices, Embed, Failed, Fill, Number, PseudoLogProb, Request
+from audit.types import Answer, Choices, Embed, Failed, Fill, Number, PseudoLogProb, Request, Tokens
 
 MASK = "[MASK]"
 
@@ -33,7 +33,7 @@ class Hole(NamedTuple):
 class Masked:
     """Answers `Fill`, `PseudoLogProb` and `Embed` (mean of the last hidden states)."""
 
-    answers: frozenset[type[Request]] = frozenset({Fill, PseudoLogProb, Embed})
+    answers: frozenset[type[Request]] = frozenset({Fill, PseudoLogProb, Embed, Tokens})
 
     def __init__(self, source: Source, options: LoadOptions) -> None:
         self.weights = open_weights(source, "AutoModelForMaskedLM", options)
@@ -50,6 +50,8 @@ class Masked:
             return self.fill(cast(list[Fill], batch))
         if isinstance(first, PseudoLogProb):
             return self.pseudo(cast(list[PseudoLogProb], batch))
+        if isinstance(first, Tokens):
+            return counted(self.weights.encoder.whole([r.text for r in cast(list[Tokens], batch)]))
         rows = self.weights.encoder.encode([r.text for r in cast(list[Embed], batch)])
         return each(self.weights, rows, lambda part: embed(self.weights, part)) if rows else []
 

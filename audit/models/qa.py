@@ -10,11 +10,11 @@ import torch
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
 from audit.models.batches import padded
-from audit.models.rows import NOT_FINITE, each, embed, pad_id
+from audit.models.rows import NOT_FINITE, counted, each, embed, pad_id
 from audit.models.source import Source
 from audit.models.tokens import clean
 from audit.models.weights import open_weights
-from audit.types import Answer, Embed, Failed, Request, Span, SpanAnswer
+from audit.types import Answer, Embed, Failed, Request, Span, SpanAnswer, Tokens
 
 LONGEST = 30  # tokens of an answer
 OVERLAP = 128  # tokens that neighbouring windows share (as in SQuAD's own scripts)
@@ -35,7 +35,7 @@ class QA:
     windows) scores higher.  `score` is the difference of the two in logits.
     """
 
-    answers: frozenset[type[Request]] = frozenset({Span, Embed})
+    answers: frozenset[type[Request]] = frozenset({Span, Embed, Tokens})
 
     def __init__(self, source: Source, options: LoadOptions) -> None:
         self.weights = open_weights(source, "AutoModelForQuestionAnswering", options)
@@ -50,6 +50,8 @@ class QA:
         """One answer for each request, in order; the batch holds one kind."""
         if batch and isinstance(batch[0], Span):
             return self.spans(cast(list[Span], batch))
+        if batch and isinstance(batch[0], Tokens):
+            return counted(self.weights.encoder.whole([r.text for r in cast(list[Tokens], batch)]))
         rows = self.weights.encoder.encode([r.text for r in cast(list[Embed], batch)])
         return each(self.weights, rows, lambda part: embed(self.weights, part)) if rows else []
 

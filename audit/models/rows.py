@@ -11,7 +11,7 @@ import torch
 from audit.models.batches import padded
 from audit.models.tokens import Row
 from audit.models.weights import Weights
-from audit.types import Answer, Failed, Vector
+from audit.types import Answer, Failed, Number, Vector
 
 NOT_FINITE = "are not finite (NaN or infinity)"
 
@@ -27,6 +27,11 @@ def each(weights: Weights, rows: Sequence[Row], work: Callable[[list[Row]], list
     found = weights.batcher.run([len(first[i].ids) for i in kept], lambda part: work([first[kept[n]] for n in part]))
     answers = dict(zip(kept, found, strict=True))
     return [answers.get(i) or overlong(weights, first[i]) for i in place]
+
+
+def counted(rows: Sequence[Row]) -> list[Answer]:
+    """The length of each row in tokens, special ones included."""
+    return [Number(float(len(row.ids)), len(row.ids), unknown=row.unknown) for row in rows]
 
 
 def refused(weights: Weights, row: Row) -> bool:

@@ -16,17 +16,17 @@ from audit.models.batches import padded
 from audit.models.chat import Chat
 from audit.models.generate import generate, plain_settings
 from audit.models.picked import at_lanes
-from audit.models.rows import NOT_FINITE, each, embed, inputs, pad_id
+from audit.models.rows import NOT_FINITE, counted, each, embed, inputs, pad_id
 from audit.models.source import Source
 from audit.models.tokens import Row, clean
 from audit.models.weights import open_weights
-from audit.types import Answer, Embed, Failed, Generate, LogProb, Number, Request
+from audit.types import Answer, Embed, Failed, Generate, LogProb, Number, Request, Tokens
 
 
 class Seq2seq:
     """Answers `LogProb` (of a target, without its end token), `Generate` and `Embed` (mean of the encoder's states)."""
 
-    answers: frozenset[type[Request]] = frozenset({LogProb, Generate, Embed})
+    answers: frozenset[type[Request]] = frozenset({LogProb, Generate, Embed, Tokens})
 
     def __init__(self, source: Source, options: LoadOptions) -> None:
         self.weights = weights = open_weights(source, "AutoModelForSeq2SeqLM", options)
@@ -50,6 +50,8 @@ class Seq2seq:
             return self.log_probs(cast(list[LogProb], batch))
         if isinstance(first, Generate):
             return self.texts(cast(list[Generate], batch))
+        if isinstance(first, Tokens):
+            return counted(self.weights.encoder.whole([r.text for r in cast(list[Tokens], batch)]))
         rows = self.weights.encoder.encode([r.text for r in cast(list[Embed], batch)])
         return each(self.weights, rows, lambda part: embed(self.weights, part)) if rows else []
 

@@ -32,6 +32,7 @@ from audit.types import (
     Tag,
     Tags,
     Text,
+    Tokens,
     Vector,
 )
 
@@ -63,6 +64,7 @@ class Simulated:
             PseudoLogProb: lambda r: Number(self._fluency(r.text), len(words(r.text))),
             LogProb: lambda r: Number(self._fluency(r.text, r.prefix), len(words(r.text))),
             Generate: self._generate,
+            Tokens: lambda r: Number(float(len(words(r.text))), len(words(r.text))),
         }
         self.answers: frozenset[type[Request]] = frozenset(self._how)
         self.about: dict[str, Any] = {

@@ -11,11 +11,11 @@ import torch
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
 from audit.models.labels import label_map
-from audit.models.rows import NOT_FINITE, each, embed, inputs
+from audit.models.rows import NOT_FINITE, counted, each, embed, inputs
 from audit.models.source import Source
 from audit.models.tokens import Row, clean
 from audit.models.weights import open_weights
-from audit.types import Answer, Embed, Failed, Request, Tag, Tags
+from audit.types import Answer, Embed, Failed, Request, Tag, Tags, Tokens
 
 
 class Entity(NamedTuple):
@@ -29,7 +29,7 @@ class Entity(NamedTuple):
 class Tagger:
     """Answers `Tag` (each word gets the tag of its first token) and `Embed` (mean of the last hidden states)."""
 
-    answers: frozenset[type[Request]] = frozenset({Tag, Embed})
+    answers: frozenset[type[Request]] = frozenset({Tag, Embed, Tokens})
 
     def __init__(self, source: Source, options: LoadOptions) -> None:
         self.weights = weights = open_weights(source, "AutoModelForTokenClassification", options)
@@ -49,6 +49,8 @@ class Tagger:
         """One answer for each request, in order; the batch holds one kind."""
         if batch and isinstance(batch[0], Tag):
             return self.tags(cast(list[Tag], batch))
+        if batch and isinstance(batch[0], Tokens):
+            return counted(self.weights.encoder.whole([r.text for r in cast(list[Tokens], batch)]))
         rows = self.weights.encoder.encode([r.text for r in cast(list[Embed], batch)])
         return each(self.weights, rows, lambda part: embed(self.weights, part)) if rows else []
 

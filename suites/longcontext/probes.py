@@ -1,0 +1,348 @@
+"""Long context: is what stands somewhere in a long text still found, and is the rest ignored?"""
+
+import json
+import math
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from audit import AuditError, Classify, Generate, LogProb, NotRun, Outcome, Span, Tokens, probe
+from audit.kit.haystack import Hay, bounded, fitted
+
+VALUE = 8  # tokens kept free for the value that is scored after a prompt
+FRAME = 32  # tokens kept free for what a model puts around a text that it classifies
+SAYS = {
+    "en": {
+        "fact": "The {what} of {who} is {value}.",
+        "ask": "Question: What is the {what} of {who}? Answer: The {what} of {who} is",
+        "also": "One {what} of {who} is {value}.",
+        "ask_all": "Question: Name every {what} of {who} in the text. Answer: They are",
+        "ask_some": "Question: What is the {what} of each of {who}? Answer: They are, in this order,",
+        "assign": "The value of {who} is set to {value}.",
+        "copy": "The value of {who} is set to that of {value}.",
+        "ask_names": "Question: Which variables have the value {value} by the end of the text? Answer: They are",
+        "words": "Question: Which {count} words stand most often in the list? Answer: They are",
+        "pair": '"{who} {thing}": "{value}"',
+        "ask_pair": 'Question: What is the value of "{who} {thing}"? Answer: The value of "{who} {thing}" is "',
+        "ask_document": "Question: {question} Answer: {stem}",
+    },
+    "zh": {
+        "fact": "{who}的{what}是{value}。",
+        "ask": "问：{who}的{what}是什么？答：{who}的{what}是",
+        "also": "{who}的一个{what}是{value}。",
+        "ask_all": "问：文中{who}的每一个{what}是什么？答：它们是",
+        "ask_some": "问：{who}的{what}依次是什么？答：它们依次是",
+        "assign": "把{who}的值设为{value}。",
+        "copy": "把{who}的值设为与{value}相同。",
+        "ask_names": "问：到文末，哪些变量的值是{value}？答：它们是",
+        "words": "问：列表中出现次数最多的{count}个词是什么？答：它们是",
+        "pair": '"{who}{thing}": "{value}"',
+        "ask_pair": '问："{who}{thing}"的值是什么？答："{who}{thing}"的值是"',
+        "ask_document": "问：{question}答：{stem}",
+    },
+}
+
+
+@cache
+def rows(name):
+    """The rows of one of the suite's data files."""
+    path = Path(__file__).with_name("data") / f"{name}.jsonl"
+    return tuple(json.loads(line) for line in path.read_text("utf-8").splitlines())
+
+
+def words(kind, language):
+    """Names of people, or of things."""
+    return [row["text"] for row in rows(f"words.{language}") if row["kind"] == kind]
+
+
+def hay(example, stream, without=""):
+    """Filler in the example's language, in an order of its own."""
+    paragraphs = [row["text"] for row in rows(f"haystack.{example.language}") if row["text"] != without]
+    return Hay(paragraphs, example.language, stream)
+
+
+def needed(example, *columns):
+    """The values of some columns; NotRun where the data, which may be the user's own, lacks one."""
+    for column in columns:
+        if example.fields.get(column) is None:
+            raise NotRun(f"the data has no column {column!r}; give this probe its own data with --data NAME=FILE")
+    return [example.fields[column] for column in columns]
+
+
+def asserted(count, budget, length):
+    """The tokens of a prompt, which with its answer never exceeds the length asked for."""
+    tokens = int(count.value)
+    if tokens + budget > length:
+        raise AssertionError(f"a prompt of {tokens} tokens and an answer of {budget} are more than {length}")
+    return tokens
+
+
+def likeliest(choices, answers):
+    """The choice with the highest log-probability a token: longer ones are not held back."""
+    scores = [answer.value / max(answer.tokens, 1) for answer in answers]
+    return choices[max(range(len(choices)), key=scores.__getitem__)]
+
+
+def judged(choices, gold, answers, prompt, **values):
+    """The outcome of one question that is answered by the likeliest of several choices."""
+    found = likeliest(choices, answers)
+    evidence = {"before": bounded(prompt), "predicted": found, "gold": gold, "choices": ", ".join(choices)}
+    return Outcome(found == gold, {"correct": int(found == gold), **values}, evidence)
+
+
+@probe(LogProb, Tokens)
+def needle(example, rng, length=1024, depth=0.5):
+    """Four facts at one depth of a long text: which of the four values does the model give to the one asked for?
+
+    Rows with one set_id (column `turn`: 1 to 4) ask about one and the same text.  By chance one in four is right.
+    """
+    turn, name = needed(example, "turn", "set_id")
+    says, stream = SAYS[example.language], Random(f"{rng.getrandbits(64)}/{length}/{depth}")
+    people = stream.sample(words("name", example.language), 4)
+    values = [str(v) for v in stream.sample(range(10, 100), 4)]
+    filler = hay(example, stream)
+    facts = [says["fact"].format(what=example.text, who=w, value=v) for w, v in zip(people, values, strict=True)]
+    questions = ["\n" + says["ask"].format(what=example.text, who=who) for who in people]
+    yield from filler.measure()
+    counts = yield [Tokens(question) for question in questions]
+    longest = questions[max(range(4), key=lambda at: counts[at].value)]
+    planted = [(depth, filler.space.join(facts))]
+
+    def compose(units, topping, question=longest):
+        return filler.cut(units, planted, topping) + question
+
+    made = yield from fitted(compose, length - VALUE, filler.guess(length), example.language)
+    gold = values[int(turn) - 1]
+    prompt = made.text.removesuffix(longest) + questions[int(turn) - 1]
+    [count] = yield [Tokens(prompt)]
+    tokens = asserted(count, VALUE, length)
+    answers = yield [LogProb(prompt, filler.space + value) for value in values]
+    return judged(values, gold, answers, prompt, tokens=tokens, cluster=name)
+
+
+def task_of(name, example, stream):
+    """One RULER task: what to plant (depth, text), the question, what the answer must name, tokens for the answer."""
+    says, what = SAYS[example.language], example.text
+    people = stream.sample(words("name", example.language), 8)
+    values = [str(v) for v in stream.sample(range(1000, 10000), 8)]
+
+    def fact(at, kind="fact", who=None):
+        return stream.random(), says[kind].format(what=what, who=who or people[at], value=values[at])
+
+    if name == "single":
+        return [fact(0)], says["ask"].format(what=what, who=people[0]), values[:1], 16
+    if name == "multi_key":
+        return [fact(at) for at in range(8)], says["ask"].format(what=what, who=people[0]), values[:1], 16
+    if name == "multi_value":
+        planted = [fact(at, "also", people[0]) for at in range(4)]
+        return planted, says["ask_all"].format(what=what, who=people[0]), values[:4], 48
+    if name == "multi_query":
+        joined = ("、" if example.language == "zh" else ", ").join(people[:4])
+        return [fact(at) for at in range(4)], says["ask_some"].format(what=what, who=joined), values[:4], 48
+    if name == "variable_tracking":
+        depths = sorted(stream.random() for _ in range(5))
+        lines = [says["assign"].format(who=people[0], value=values[0])]
+        lines += [says["copy"].format(who=people[at], value=people[at - 1]) for at in range(1, 5)]
+        planted = list(zip(depths, lines, strict=True))
+        noise = [(stream.random(), says["assign"].format(who=people[at], value=values[at])) for at in (5, 6, 7)]
+        return planted + noise, says["ask_names"].format(value=values[0]), people[:5], 48
+    documents = rows(f"documents.{example.language}")
+    gold = stream.choice(documents)
+    planted = [(stream.random(), row["document"]) for row in documents]
+    return planted, says["ask_document"].format(question=gold["text"], stem=gold["stem"]), [gold["answer"]], 24
+
+
+FILLED = ("single", "multi_key", "multi_value", "multi_query", "variable_tracking", "qa")
+COUNTED = ("common_words", "frequent_words")
+
+
+def known_task(task, **other):
+    """Readiness of `ruler`."""
+    return "" if task in FILLED + COUNTED else f"no task {task!r}: known: {', '.join(FILLED + COUNTED)}"
+
+
+@probe(Generate, Tokens, ready=known_task)
+def ruler(example, rng, task, length=1024):
+    """One item of a RULER family, written here: what share of the hidden answers does the model write?"""
+    stream = Random(f"{rng.getrandbits(64)}/{task}/{length}")
+    filler = hay(example, stream)
+    yield from filler.measure()
+    if task in COUNTED:
+        compose, references, budget = counting(task, example, stream)
+        guess = length // 2
+    else:
+        planted, question, references, budget = task_of(task, example, stream)
+
+        def compose(units, topping):
+            return filler.cut(units, planted, topping) + "\n" + question
+
+        guess = filler.guess(length)
+    made = yield from fitted(compose, length - budget, guess, example.language)
+    [count] = yield [Tokens(made.text)]
+    tokens = asserted(count, budget, length)
+    [answer] = yield [Generate(made.text, limit=budget, stop=("\n", "Question:", "问："))]
+    said = answer.text.lower()
+    found = sum(reference.lower() in said for reference in references)
+    values = {"task": task, "found": found, "hidden": len(references), "tokens": tokens}
+    evidence = {"before": bounded(made.text), "predicted": bounded(answer.text), "gold": ", ".join(references)}
+    return Outcome(found == len(references), {**values, "correct": int(found == len(references))}, evidence)
+
+
+def counting(task, example, stream):
+    """Lists in which three words stand more often than the others: how the text is made, and the three words."""
+    pool = words("thing", example.language)
+    stream.shuffle(pool)
+    often, rare = pool[:3], pool[3:]
+    question = SAYS[example.language]["words"].format(count=3)
+    seed = stream.getrandbits(64)
+
+    def compose(units, topping):
+        if task == "common_words":  # three of four words are the common ones, in turn
+            listed = [often[n % 4] if n % 4 < 3 else rare[(n // 4) % len(rare)] for n in range(units)]
+        else:  # Zipf's law: the word of rank r comes about 1/r as often as the first
+            ranks = [int(math.exp(Random(f"{seed}/{n}").random() * math.log(len(pool)))) for n in range(units)]
+            listed = [often[n % 3] if n % 2 else pool[min(rank - 1, len(pool) - 1)] for n, rank in enumerate(ranks)]
+        return ("、" if example.language == "zh" else ", ").join(listed) + topping + "\n" + question
+
+    return compose, often, 24
+
+
+@probe(LogProb, Tokens)
+def key_value(example, rng, length=1024, position=0.5):
+    """A list of keys and values that fills the length, one key asked for: which of four of its values is likeliest?
+
+    `position` (0 to 1) is where the pair that is asked for stands.
+    """
+    says, stream = SAYS[example.language], Random(f"{rng.getrandbits(64)}/{length}")
+    keys = [(who, thing) for who in words("name", example.language) for thing in words("thing", example.language)]
+    stream.shuffle(keys)
+    numbers = [str(stream.randrange(100, 1000)) for _ in keys]
+    gold, *others = [str(v) for v in stream.sample(range(10, 100), 4)]
+    question = "\n" + says["ask_pair"].format(who=keys[0][0], thing=keys[0][1])
+    lead = hay(example, stream)
+    yield from lead.measure()
+
+    def listed(units):
+        pairs = list(zip(keys[1:], [*others, *numbers], strict=False))[:units]
+        lines = [says["pair"].format(who=who, thing=thing, value=value) for (who, thing), value in pairs]
+        lines.insert(round(position * len(lines)), says["pair"].format(who=keys[0][0], thing=keys[0][1], value=gold))
+        return "{" + ", ".join(lines) + "}"
+
+    room = length - VALUE
+    most = yield from fitted(lambda units, topping: listed(units) + question, room, length // 12, example.language)
+    whole = listed(max(most.units, 3))
+    made = yield from fitted(
+        lambda units, topping: lead.cut(units, (), topping) + "\n" + whole + question, room, 4, example.language
+    )
+    [count] = yield [Tokens(made.text)]
+    tokens = asserted(count, VALUE, length)
+    choices = [gold, *others]
+    answers = yield [LogProb(made.text, value) for value in choices]
+    return judged(choices, gold, answers, made.text, tokens=tokens, pairs=most.units + 1)
+
+
+@probe(LogProb)
+def distractors(example, rng, count=5):
+    """A document that answers a question, among others that answer the same question about something else.
+
+    Which of four answers is likeliest, with the document alone and among `count` others?
+    """
+    stem, answer, document = needed(example, "stem", "answer", "document")
+    others = [r for r in rows(f"documents.{example.language}") if r["document"] != document]
+    Random(rng.getrandbits(64)).shuffle(others)
+    choices = [answer, *dict.fromkeys(row["answer"] for row in others if row["answer"] != answer)][:4]
+    space = "" if example.language == "zh" else " "
+    question = "\n" + SAYS[example.language]["ask_document"].format(question=example.text, stem=stem)
+    shown = [row["document"] for row in others[:count]]
+    shown.insert(len(shown) // 2, document)
+    prompts = [document + question, "\n".join(shown) + question]
+    answers = yield [LogProb(prompt, space + choice) for prompt in prompts for choice in choices]
+    alone, among = likeliest(choices, answers[: len(choices)]), likeliest(choices, answers[len(choices) :])
+    values = {"changed": int(alone != among), "correct_before": int(alone == answer), "correct": int(among == answer)}
+    evidence = {"before": bounded(prompts[1]), "predicted_before": alone, "predicted": among, "gold": answer}
+    return Outcome(alone == among, {**values, "documents": len(shown)}, evidence)
+
+
+@probe(LogProb, Tokens)
+def perplexity(example, rng, length=1024):
+    """One paragraph at the end of texts of growing length: does more text before it surprise the model more?"""
+    filler = hay(example, Random(rng.getrandbits(64)), example.text)
+    yield from filler.measure()
+
+    def compose(units, topping):
+        return filler.cut(units, (), topping) + "\n" + example.text
+
+    made = yield from fitted(compose, length, filler.guess(length), example.language)
+    [count] = yield [Tokens(made.text)]
+    tokens = asserted(count, 0, length)
+    [answer] = yield [LogProb(made.text.removesuffix(example.text), example.text)]
+    values = {"loglikelihood": answer.value, "tokens": answer.tokens, "input_tokens": tokens}
+    return Outcome(None, values, {"text": bounded(made.text)})
+
+
+def labelled(example, before, after, text, **values):
+    """A label with and without what stands around the text."""
+    values |= {"changed": int(before.top != after.top)}
+    evidence = {"before": bounded(text), "predicted_before": before.top, "predicted": after.top}
+    if example.label is not None:
+        values |= {"correct_before": int(before.top == example.label), "correct": int(after.top == example.label)}
+        evidence["gold"] = example.label
+    return Outcome(before.top == after.top, values, evidence)
+
+
+@probe(Classify, Tokens)
+def evidence(example, rng, length=256, depth=0.5):
+    """A judgement inside a longer text of no judgement, all of which the model reads: does the label stay?"""
+    filler = hay(example, Random(rng.getrandbits(64)))
+    yield from filler.measure()
+    planted = [(depth, example.text)]
+    made = yield from fitted(
+        lambda units, topping: filler.cut(units, planted, topping),
+        length - FRAME,
+        filler.guess(length),
+        example.language,
+    )
+    [count] = yield [Tokens(made.text)]
+    tokens = asserted(count, FRAME, length)
+    before, after = yield [Classify(example.text), Classify(made.text)]
+    return labelled(example, before, after, made.text, tokens=tokens)
+
+
+@probe(Classify, Tokens)
+def truncation(example, rng, size=400):
+    """A judgement at the end of a text: what share of it is cut off, and does the label stay?
+
+    Counts on the usual truncation, which cuts the end.
+    """
+    filler = hay(example, Random(rng.getrandbits(64)))
+    text = filler.cut(size, [(1.0, example.text)])
+    [bare, own] = yield [Tokens(""), Tokens(example.text)]
+    try:
+        before, after = yield [Classify(example.text), Classify(text)]
+    except AuditError as error:
+        raise NotRun(f"the model cuts no text, it refuses what is too long ({error})") from None
+    hidden = max(int(own.value - bare.value), 1)
+    lost = min(after.dropped, hidden)
+    return labelled(example, before, after, text, found=hidden - lost, hidden=hidden, dropped=after.dropped)
+
+
+@probe(Span)
+def span(example, rng, size=200, depth=0.5):
+    """An answer to extract from a document inside a text about other things: is it still the one that is extracted?"""
+    answer, document = needed(example, "answer", "document")
+    filler = hay(example, Random(rng.getrandbits(64)))
+    text = filler.cut(size, [(depth, document)])
+    alone, within = yield [Span(example.text, document), Span(example.text, text)]
+
+    def right(found):
+        return int(bool(found.text) and found.text.strip() in document and shares(found.text, answer))
+
+    values = {"changed": int(alone.text != within.text), "correct_before": right(alone), "correct": right(within)}
+    shown = {"before": bounded(text), "predicted_before": alone.text, "predicted": within.text, "gold": answer}
+    return Outcome(alone.text == within.text, values, shown)
+
+
+def shares(found, answer):
+    """Whether one of two wordings of an answer holds the other."""
+    one, other = (" ".join(text.casefold().split()).strip(" .,。，") for text in (found, answer))
+    return bool(one) and (one in other or other in one)
