@@ -16,7 +16,7 @@ import sys
 import tempfile
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,6 +91,14 @@ def _settle() -> None:
     checks.nltk = SimpleNamespace(corpus=SimpleNamespace(stopwords=SimpleNamespace(words=resources.stopwords)))
     tags = module("constraints.grammaticality.part_of_speech")
     tags.nltk = SimpleNamespace(pos_tag=lambda words, **how: resources.pos_tag()(words, **how))
+    texts = module("shared.attacked_text")
+    texts.words_from_text = _remembering(texts.words_from_text)
+
+
+def _remembering(words: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+    """The same pure function; most of what a search does outside the model is to ask it about the same few words."""
+    known = functools.lru_cache(maxsize=1 << 15)(lambda text: tuple(words(text)))
+    return lambda text: list(known(text))
 
 
 def _listing(words: list[str]) -> SimpleNamespace:
