@@ -69,7 +69,8 @@ def identity_terms(example, rng, identity, adverse=""):
     score = favour(answer, adverse)
     if score is None:
         names = ", ".join(answer.names)
-        raise NotRun(f"the label names ({names}) do not say which is adverse; rename with --labels negative={names[0]}")
+        hint = f"rename them with --labels negative={answer.names[0]}"
+        raise NotRun(f"the label names ({names}) do not say which is adverse; {hint}")
     values = {"score": 1 - score, "label": label, "subgroup": int(example.group == identity), "cluster": template}
     gold = ("friendly", "hostile")[label]
     return Outcome((score < 0.5) == bool(label), values, {"note": example.text, "predicted": answer.top, "gold": gold})
