@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from audit import stats
+from audit.stats.resampling import enough
 from audit.types import Estimate
 
 SAMPLES = 2000
@@ -149,6 +150,29 @@ def test_standard_error_of_a_bootstrap_is_the_sd_of_its_replicates():
     found = stats.bootstrap_ratio(sums, replicates=1000)
     assert replicates.std(ddof=1) == pytest.approx(values.std(ddof=1) / math.sqrt(200), rel=0.08)
     assert (found.high - found.low) / (2 * 1.96) == pytest.approx(replicates.std(ddof=1), rel=0.08)
+
+
+def product(sums):
+    """A score made of two shares: (1 - a/n) (2 b/n - 1)."""
+    return (1 - sums[..., 0] / sums[..., 2]) * (2 * sums[..., 1] / sums[..., 2] - 1)
+
+
+def test_bootstrap_of_sums_is_the_bootstrap_of_a_frame():
+    generator = np.random.default_rng(16)
+    clusters = np.repeat(range(60), 5)
+    frame = pd.DataFrame({"a": generator.random(300) < 0.5, "b": generator.random(300) < 0.8, "one": 1.0}) * 1.0
+    frame["cluster"] = clusters
+    fast = stats.bootstrap_sums(frame[["a", "b", "one"]], product, clusters)
+    slow = stats.bootstrap(lambda f: float(product(f[["a", "b", "one"]].sum().to_numpy())), frame, "cluster")
+    assert fast.value == pytest.approx(slow.value)
+    assert (fast.low, fast.high) == pytest.approx((slow.low, slow.high), abs=0.02)
+    assert (fast.n, fast.clusters) == (slow.n, slow.clusters) == (300, 60)
+
+
+def test_the_bootstrap_bounds_its_memory():
+    assert stats.weights(50, seed=1).shape == (2000, 50)
+    assert enough(1_000_000) * 1_000_000 == 200_000_000 > enough(50_000) * 50_000
+    assert enough(2000) == 2000
 
 
 def test_bca_says_where_it_is_undefined():
@@ -316,6 +340,16 @@ def test_coverage_of_the_cluster_bootstrap(truth, icc, clusters, size):
         for t, b in zip(tops, bottoms, strict=True)
     ]
     assert TOLERATED[0] <= covered(found, truth) <= TOLERATED[1]
+
+
+def test_coverage_of_the_bootstrap_of_sums():
+    tops, _ = nested(np.random.default_rng(17), 0.5, 0.2, 100, 4)
+    others, bottoms = nested(np.random.default_rng(18), 0.8, 0.2, 100, 4)
+    found = [
+        stats.bootstrap_sums(np.stack([a, b, n], axis=1), product)
+        for a, b, n in zip(tops, others, bottoms, strict=True)
+    ]
+    assert TOLERATED[0] <= covered(found, 0.5 * 0.6) <= TOLERATED[1]
 
 
 @pytest.mark.parametrize("clusters", [8, 25, 100])

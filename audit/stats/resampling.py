@@ -15,6 +15,7 @@ from audit.stats.intervals import ONE_CLUSTER, Clustered, Floats, ratio
 from audit.types import Estimate
 
 JACKKNIFE = 60
+KEPT = 4_000_000  # numbers: draws up to this size are remembered
 
 
 def enough(count: int) -> int:
@@ -22,14 +23,21 @@ def enough(count: int) -> int:
     return int(np.clip(20_000_000 // max(count, 1), 200, 2000))
 
 
-@functools.lru_cache(maxsize=2)
 def weights(count: int, replicates: int = 0, seed: int = 0) -> Floats:
     """How often each of `count` clusters is drawn in each bootstrap replicate: (replicates or `enough`, count)."""
     replicates = replicates or enough(count)
+    return (_kept if count * replicates <= KEPT else _drawn)(count, replicates, seed)
+
+
+def _drawn(count: int, replicates: int, seed: int) -> Floats:
     generator = np.random.default_rng(seed)
     drawn: Floats = generator.multinomial(count, np.full(count, 1 / count), size=replicates).astype(float)
     drawn.flags.writeable = False
     return drawn
+
+
+# The findings of one run mostly share one count of clusters, and drawing takes longer than what is done with it.
+_kept = functools.lru_cache(maxsize=2)(_drawn)
 
 
 def bca(value: float, replicates: Floats, jackknife: Floats, confidence: float = 0.95) -> tuple[float, float, str]:
