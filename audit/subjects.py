@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from audit import models
-from audit.models import EMBEDDED, LoadedModel, LoadOptions
+from audit.models import LoadedModel, LoadOptions
 from audit.plan import Part, Spec, options, settings
 from audit.types import SUBJECT, Classify, LogProb, Model
 
@@ -28,7 +28,7 @@ def cast(spec: Spec, parts: list[Part]) -> tuple[dict[str, LoadedModel], Cast]:
 
 def _fitting(part: Part, spec: Spec, embedded: dict[str, LoadedModel]) -> LoadedModel:
     """The embedded model that can be asked most of a suite's probes; the first one on a tie."""
-    for name in EMBEDDED:
+    for name in models.embedded():
         if name not in embedded:
             embedded[name] = models.load(f"{REFERENCE}:{name}", options=options(spec))
     return max(embedded.values(), key=lambda model: sum(b.probe.needs <= model.answers for b in part.bound))

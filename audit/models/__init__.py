@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Protocol
 
 from audit.errors import UsageError, nearest
@@ -21,9 +22,6 @@ HEADS: dict[str, str] = {
     "endpoint": "audit.models.endpoint:Endpoint",
     "simulated": "audit.models.simulated:Simulated",
 }
-
-
-EMBEDDED = ("sentiment", "language")  # the models that ship with the package, by folder of audit/reference
 
 
 @dataclass(frozen=True)
@@ -93,6 +91,13 @@ def _load(reference: str, options: LoadOptions) -> LoadedModel:
 
     found = source.find(reference, options)
     return _head(found.head)(found, options)
+
+
+def embedded() -> list[str]:
+    """The models that ship with the package, by folder of audit/reference; the classifier first."""
+    home = resources.files("audit") / "reference"
+    found = [folder.name for folder in home.iterdir() if (folder / "config.json").is_file()]
+    return sorted(found, key=lambda name: (name != "sentiment", name))
 
 
 def check(options: LoadOptions) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import CannotMeasure, UsageError, nearest
-from audit.models import EMBEDDED, HEADS, LoadOptions
+from audit.models import HEADS, LoadOptions, embedded
 
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
 HUB_SKIP = ["onnx/*", "openvino/*", "original/*", "coreml/*", "flax*", "tf_*", "consolidated*", "*.onnx"]
@@ -135,9 +135,10 @@ def _sha256(file: Path) -> str:
 def _folder(reference: str, options: LoadOptions) -> tuple[Path, str | None]:
     scheme, _, name = reference.partition(":")
     if scheme == "reference":
-        if (name or EMBEDDED[0]) not in EMBEDDED:
-            raise UsageError(f"there is no embedded model {name!r}: {nearest(name, EMBEDDED)}")
-        return Path(str(resources.files("audit") / "reference" / (name or EMBEDDED[0]))), None
+        known = embedded()
+        if name and name not in known:
+            raise UsageError(f"there is no embedded model {name!r}: {nearest(name, known)}")
+        return Path(str(resources.files("audit") / "reference" / (name or known[0]))), None
     path = Path(reference).expanduser()
     if reference and path.is_dir():
         return path, None
