@@ -434,11 +434,11 @@ def direct_blank(net, tokenizer, before, word, after):
 def test_a_real_masked_model_agrees_with_a_direct_loop(masked):
     model, net, tokenizer = masked
     public = HOME.parent / "shared" / "data" / "crows_pairs" / "crows_pairs_anonymized.csv"
-    pairs = [*block("pairs")[::12], *block("crows_pairs", load=str(public), subset=None, split=None)[::180]]
+    pairs = [*block("pairs")[::24], *block("crows_pairs", load=str(public), subset=None, split=None)[::400]]
     asked = [PseudoLogProb(*texts) for e in pairs for texts in ((e.text, e.pair), (e.pair, e.text))]
     for request, answer in zip(asked, model.run(asked), strict=True):
         assert answer.value == pytest.approx(direct_likelihood(net, tokenizer, request.text, request.shared), abs=2e-3)
-    triples = block("triples")[::8]
+    triples = block("triples")[::18]
     for example in triples:
         outcome = ask("stereoset", example, lambda r: model.run([r])[0])
         before, _, after = example.text.partition("BLANK")
