@@ -57,7 +57,7 @@ def test_articles_agree():
             if article.casefold() == "a":
                 assert word[0].casefold() not in "aeio", row["text"]
             if article.casefold() == "an":
-                assert word[0].casefold() in "aeiou" or word == "hour", row["text"]
+                assert word[0].casefold() in "aeiou" or word.startswith("hour"), row["text"]
 
 
 @pytest.mark.parametrize(("name", "least", "kinds"), [("pairs.en.jsonl", 90, 9), ("pairs.zh.jsonl", 70, 8)])
