@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ def _macro(key: str) -> Any:
     }[key]
 
     def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
-        replicates, values, clusters = [], [], 0
+        replicates, values, sizes, clusters = [], [], [], 0
         for number, (_, part) in enumerate(_subjects(frame).groupby(level="relation", sort=False)):
             over = part[bottom] if bottom else part[top].notna().astype(float)
             sums = stats.by_cluster(part[top].fillna(0), over)
@@ -137,13 +138,20 @@ def _macro(key: str) -> Any:
                 drawn = stats.weights(sums.count, seed=seed + 7919 * number)
                 replicates.append((drawn @ sums.top) / (drawn @ sums.bottom))
                 values.append(sums.value)
+                sizes.append(sums.count)
                 clusters += sums.count
+        value = float(np.mean(values))
+        if min(sizes) < 2:
+            why = "a relation has one subject only: no interval"
+            return Estimate(value, None, None, len(frame), clusters, why, confidence)
+        if value in (0.0, 1.0):  # nothing varies: the exact bound of that many subjects
+            return replace(stats.proportion([value] * clusters, confidence=confidence), n=len(frame), clusters=clusters)
         means = np.mean(replicates, axis=0)
         if means.std() == 0:
-            return Estimate(float(np.mean(values)), None, None, len(frame), clusters, "all subjects agree: no interval")
+            return Estimate(value, None, None, len(frame), clusters, "all subjects agree: no interval", confidence)
         low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
         method = "bootstrap of subjects within relations, percentile, 2000 replicates"
-        return Estimate(float(np.mean(values)), float(low), float(high), len(frame), clusters, method, confidence)
+        return Estimate(value, float(low), float(high), len(frame), clusters, method, confidence)
 
     return Result("higher", 1.0, "proportion", interval=interval, undefined=PARAREL_WHY[key])
 

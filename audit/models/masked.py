@@ -12,7 +12,7 @@ import torch
 
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
-from audit.models.picked import log_probs, scores
+from audit.models.picked import at_lanes, scores
 from audit.models.rows import NOT_FINITE, counted, each, embed, inputs
 from audit.models.source import Source
 from audit.models.tokens import Row
@@ -23,11 +23,11 @@ MASK = "[MASK]"
 
 
 class Hole(NamedTuple):
-    """One masked position and the tokens whose probability there is wanted."""
+    """One masked position and the token whose probability there is wanted."""
 
     row: Row
     at: int
-    targets: tuple[int, ...]
+    target: int
 
 
 class Masked:
@@ -105,7 +105,7 @@ class Masked:
         ids = list(row.ids)
         for i in hidden:
             ids[i] = self.mask
-        return Hole(replace(row, ids=ids), hidden[0], (target,))
+        return Hole(replace(row, ids=ids), hidden[0], target)
 
     def pseudo(self, batch: list[PseudoLogProb]) -> list[Answer]:
         """Sum of log p of the shared tokens, each masked in turn (CrowS-Pairs' pseudo-log-likelihood)."""
@@ -141,10 +141,14 @@ class Masked:
         return self.weights.encoder.specials - {self.weights.encoder.unk}
 
     def fill_holes(self, holes: Sequence[Hole]) -> list[float | Failed]:
-        """Log-probability of each hole's target; equal holes are computed once."""
+        """Log-probability of each hole's target; holes that show the model the same text are computed once."""
         distinct: dict[tuple[object, ...], int] = {}
-        place = [distinct.setdefault((h.at, h.targets, h.row.key), len(distinct)) for h in holes]
+        place = [distinct.setdefault((h.at, h.row.key), len(distinct)) for h in holes]
         first: list[Hole] = list(dict(zip(place, holes, strict=True)).values())
+        asked: list[list[int]] = [[] for _ in first]
+        for i, p in enumerate(place):
+            asked[p].append(i)
+        values: list[float | Failed] = [0.0] * len(holes)
 
         def work(part: list[int]) -> list[Answer]:
             some = [first[i] for i in part]
@@ -152,14 +156,16 @@ class Masked:
             width = made["input_ids"].shape[1]
             shift = [width - len(h.row.ids) if self.weights.left else 0 for h in some]
             at = torch.tensor([[h.at + s] for h, s in zip(some, shift, strict=True)])
+            lanes = [(n, i) for n, p in enumerate(part) for i in asked[p]]
             with torch.inference_mode():
                 logits = scores(self.weights.model, made, at)
-                values = log_probs(logits, torch.tensor([h.targets for h in some])).squeeze(-1).tolist()
-            return [Number(v) if math.isfinite(v) else Failed(f"the model's logits {NOT_FINITE}") for v in values]
+                found = at_lanes(logits, [n for n, _ in lanes], [(holes[i].target,) for _, i in lanes])
+            for (_, i), value in zip(lanes, found, strict=True):
+                values[i] = value if math.isfinite(value) else Failed(f"the model's logits {NOT_FINITE}")
+            return [Number(0.0)] * len(part)
 
-        answers = self.weights.batcher.run([len(hole.row.ids) for hole in first], work)
-        values = [answer.value if isinstance(answer, Number) else cast(Failed, answer) for answer in answers]
-        return [values[i] for i in place]
+        done = self.weights.batcher.run([len(hole.row.ids) for hole in first], work)
+        return [cast(Failed, done[p]) if isinstance(done[p], Failed) else v for p, v in zip(place, values, strict=True)]
 
 
 def middle(full: list[int], masked: list[int], at: int) -> tuple[int, int]:
