@@ -37,11 +37,11 @@ def tree(judgement: Judgement) -> dict[str, Any]:
         "policy": {
             "name": policy.name,
             "file": judgement.path.name,
-            "hash": hashlib.sha256(judgement.path.read_bytes()).hexdigest()[:16],
+            "hash": _digest(judgement.path)[:16],
             "confidence": policy.defaults.confidence,
             "corrected": judgement.corrected,
         },
-        "run": {"id": run["id"], **_model(run)},
+        "run": {"id": run["id"], **_model(run), "findings": _digest(judgement.run.folder / "findings.json")},
         "baselines": [_baseline(reference) for reference in judgement.references],
         "counts": judgement.counts,
         "rules": _rules(judgement),
@@ -49,6 +49,10 @@ def tree(judgement: Judgement) -> dict[str, Any]:
         "waivers": [{**waiver.model_dump(mode="json"), "state": state} for waiver, state in judgement.waivers],
         "changes": {name: [change_row(c) for c in changes] for name, changes in judgement.changes.items()},
     }
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _model(run: Any) -> dict[str, Any]:

@@ -45,9 +45,11 @@ GLOSSARY = (
 )  # fmt: skip
 ICONS = {
     "confirmed": "●", "worse": "●", "inconclusive": "◆", "not_comparable": "◆", "not_detected": "■", "better": "■",
-    "no_detectable_change": "■", "described": "▲", "not_run": "○", "error": "✖",
+    "no_detectable_change": "■", "described": "▲", "not_run": "○", "error": "✖", "violated": "●", "met": "■",
+    "waived": "▲",
 }  # fmt: skip
 BARS = {"critical": "▮▮▮▮", "high": "▮▮▮", "medium": "▮▮", "low": "▮", "info": ""}
+STATES = {"met": "✓", "violated": "✗", "undecided": "◆", "nothing": "○"}
 COLUMNS = ("confirmed", "error", "inconclusive", "not_detected", "described", "not_run")
 
 
@@ -105,8 +107,8 @@ def _page(page: view.Page, words: Words, other: Other | None, *, trimmed: bool) 
     css, js = (_own(name) for name in ("page.css", "page.js"))
     return _environment().get_template("page.html.j2").render(
         page=page, t=words, other=other, trimmed=trimmed, svg=svg, settings=settings_text, params=params_text, css=css,
-        js=js, csp=_policy(css, js), sections=SECTIONS, glossary=GLOSSARY, icons=ICONS, bars=BARS, columns=COLUMNS,
-        languages=list(messages()["lang"]),
+        js=js, csp=_policy(css, js), sections=SECTIONS, glossary=GLOSSARY, icons=ICONS, bars=BARS, states=STATES,
+        columns=COLUMNS, languages=list(messages()["lang"]),
     )  # fmt: skip
 
 

@@ -46,7 +46,8 @@ class Example:
 class Card:
     """One probe of one suite.  `all` are its findings, without the settings that all share: `fixed`.
 
-    `hidden` counts the rows left out, `counts` the trials left out by reason.
+    `hidden` counts the rows left out, `counts` the trials left out by reason; `power` is what the
+    suite's calibration says of each measure.
     """
 
     suite: str
@@ -64,6 +65,7 @@ class Card:
     groups: figures.Figure | None = None
     examples: tuple[Example, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
+    power: tuple[tuple[str, str], ...] = ()
     open: bool = False
 
     @property
@@ -96,6 +98,7 @@ def filled(card: Card, detail: Detail, records: Mapping[str, Record], words: Wor
         groups=figures.groups(card.all, words) if drawn else None,
         examples=_examples(card, detail, records),
         counts=_counts(card.all),
+        power=_power(whole, words),
     )
 
 
@@ -139,3 +142,9 @@ def _counts(findings: Sequence[Finding]) -> tuple[tuple[str, int], ...]:
     """The most trials that one finding left out for each reason; findings share trials, so no sums."""
     kinds = ("skipped", "errors", "truncated", "unreadable")
     return tuple((kind, most) for kind in kinds if (most := max((getattr(f, kind) for f in findings), default=0)))
+
+
+def _power(findings: Sequence[Finding], words: Words) -> tuple[tuple[str, str], ...]:
+    """By measure, what calibration says this probe would find; settings share the sentence."""
+    said = {words.name("measure", f.measure.rpartition(".")[2]): words.pick(f.detail.get("power")) for f in findings}
+    return tuple((measure, text) for measure, text in said.items() if text)

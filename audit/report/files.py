@@ -44,6 +44,23 @@ def read(folder: Path) -> Run:
     return Run(folder, about, findings, hashlib.sha256(raw).hexdigest())
 
 
+def beside(run: Run, name: str) -> tuple[Mapping[str, Any] | None, str]:
+    """gate.json or noise.json of this run; else None and why: "json", "schema", "stale" (of other findings), or ""."""
+    path = run.folder / name
+    if not path.is_file():
+        return None, ""
+    try:
+        tree = _tree(path)
+    except UsageError:
+        return None, "json"
+    if tree.get("schema") != SCHEMA:
+        return None, "schema"
+    about = tree.get("run")
+    told = about if isinstance(about, Mapping) else {"id": about}
+    same = told.get("id") == run.about.get("id") and told.get("findings", run.digest) == run.digest
+    return (tree, "") if same else (None, "stale")
+
+
 def records(folder: Path, trials: Collection[str]) -> dict[str, Record]:
     """The records of these trials, by trial id; a missing file or a torn line gives no record and no error."""
     found: dict[str, Record] = {}

@@ -13,6 +13,8 @@ from audit import numbers
 from audit.report import cards as card_room
 from audit.report import figures, files, scope
 from audit.report.cards import Card, Detail
+from audit.report.gate import Gate, Places, gate
+from audit.report.noise import Noise, noise
 from audit.report.rows import SEVERITIES, VERDICTS, Row, rank, reading, row, settings_text, shown_verdict
 from audit.report.words import Words
 from audit.types import Finding, Record
@@ -80,6 +82,10 @@ class Page:
     severities: tuple[tuple[str, int], ...]
     probes: int
     finished: bool
+    gate: Gate | None
+    gate_fault: str
+    noise: Noise | None
+    noise_fault: str
     worst: tuple[Card, ...]
     gaps: tuple[scope.Gap, ...]
     samples: tuple[scope.Gap, ...]
@@ -118,6 +124,9 @@ def page(run: files.Run, words: Words, detail: Detail) -> Page:
     kinds = scope.kinds(about, findings)
     undecided = _undecided(found, words)
     never = scope.not_run(findings)
+    places = Places(findings, {(card.suite, card.probe): card.title for card in kept}, words)
+    judged, gate_fault = gate(run, places, words, detail.rows)
+    floor, noise_fault = noise(run, places, words, detail.rows)
     return Page(
         run=about,
         model=_model_name(about),
@@ -125,6 +134,10 @@ def page(run: files.Run, words: Words, detail: Detail) -> Page:
         severities=_severities(found),
         probes=len(found) + len(never),
         finished=bool(about.get("finished")),
+        gate=judged,
+        gate_fault=gate_fault,
+        noise=floor,
+        noise_fault=noise_fault,
         worst=tuple(card for card in found if card.limited)[:WORST],
         gaps=tuple(gaps),
         samples=tuple(scope.samples(about, words)),

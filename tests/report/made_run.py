@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import random
@@ -236,6 +237,93 @@ def about(draft: Draft) -> dict[str, Any]:
         "versions": {"python": "3.11.9", "torch": "2.6.0"}, "machine": {"system": "Linux x86_64", "cores": 2},
         "command": "python -m audit run suites/robustness --model reference",
     }  # fmt: skip
+
+
+FLIPS = "robustness/keyboard_typos/rate={rate}/flip_rate"
+WHY = {
+    "violated": {"en": "30.0% [95% CI 26–34, n = 320]: wholly beyond the limit of 10.0%.", "zh": "整个区间超出限值。"},
+    "inconclusive": {"en": "the interval holds the limit of 10.0%.", "zh": "区间包含限值。"},
+    "not_run": {"en": "Not run: the vectors are not here.", "zh": "未运行：缺少词向量。"},
+    "met": {"en": "wholly within the limit of 10.0%.", "zh": "整个区间在限值之内。"},
+}
+
+
+def gate(folder: Path, state: str = "violated", *, times: int = 1, blocking: int = 2) -> Path:
+    """Write gate.json in the shape of audit/gate/__init__.py, its checks and changes `times` over."""
+    asked = [
+        ("flips", 0.2, "violated", "violates", "fail"), ("open", 0.1, "inconclusive", "blocks", "fail"),
+        ("attacks", 0.0, "not_run", "blocks", "fail"), ("soft", 0.05, "inconclusive", "warns", "warn"),
+        ("low", 0.02, "met", "passes", "info"),
+    ]  # fmt: skip
+    asked = [row for row in asked if row[0] != "soft" or state == "violated"] if state != "nothing" else []
+    rows = [_check(*row) for row in asked] * times
+    head = "robustness/textfooler/flip_rate"
+    for row in rows:
+        if row["status"] == "not_run":
+            row["finding"] = head
+    names = [(row[0], row[2], row[3], row[4]) for row in asked if row[0] != "soft"]
+    waivers = [
+        {"rule": "flips", "finding": "*", "reason": "fixed in 1.5", "owner": "team-reviews", "approved_by": "risk",
+         "expires": "2099-12-31", "max_value": 0.45, "min_value": None, "state": "active"},
+        {"rule": "open", "finding": "*", "reason": HOSTILE, "owner": HOSTILE, "approved_by": HOSTILE,
+         "expires": "2020-01-01", "max_value": None, "min_value": None, "state": "expired"},
+    ]  # fmt: skip
+    digest = hashlib.sha256((folder / "findings.json").read_bytes()).hexdigest()
+    tree = {
+        "schema": 1, "state": state, "exit": 1, "summary": {"en": "", "zh": ""},
+        "policy": {"name": "release", "file": "release.yaml", "hash": "ab12", "confidence": 0.95, "corrected": 4},
+        "run": {"id": "5eed5eed", "findings": digest},
+        "baselines": [_baseline("previous", None), _baseline("pinned", "there is no such folder")],
+        "counts": {"violated": 1, "inconclusive": 2, "not_run": 1, "met": 1, "blocking": blocking},
+        "rules": [_rule(*row) for row in names + ([("soft", "met", "warns", "warn")] if asked else [])],
+        "verdicts": rows, "waivers": waivers, "changes": {"previous": _changes() * times},
+    }  # fmt: skip
+    (folder / "gate.json").write_text(json.dumps(tree), "utf-8")
+    return folder
+
+
+def _rule(name: str, status: str, effect: str, level: str) -> dict[str, Any]:
+    said = {"en": "flip_rate at most 10.0%", "zh": "flip_rate 不超过 10.0%"}
+    return {"id": name, "kind": "limit", "level": level, "status": status, "effect": effect, "text": said,
+            "line": 5, "cells": 1}  # fmt: skip
+
+
+def _check(name: str, rate: float, status: str, effect: str, level: str) -> dict[str, Any]:
+    return {"rule": name, "finding": FLIPS.format(rate=rate), "baseline": "", "level": level, "status": status,
+            "effect": effect, "why": WHY[status], "value": 0.3, "low": 0.26, "high": 0.34, "n": 320, "limit": 0.1,
+            "unit": "proportion", "p_adjusted": 0.01, "needed": None, "waiver": ""}  # fmt: skip
+
+
+def _baseline(name: str, missing: str | None) -> dict[str, Any]:
+    said = {"en": missing, "zh": missing} if missing else None
+    return {"name": name, "source": "runs/v1.3", "id": "b", "model": None if missing else "m", "revision": "0" * 40,
+            "reason": "RFC 12", "missing": said}  # fmt: skip
+
+
+def _changes() -> list[dict[str, Any]]:
+    found = []
+    for rate, verdict, value in ((0.2, "worse", 0.1), (0.1, "better", -0.1), (0.05, "no_detectable_change", 0.0)):
+        found.append({"finding": FLIPS.format(rate=rate), "verdict": verdict, "before": 0.2, "after": 0.2 + value,
+                      "value": value, "low": value - 0.038, "high": value + 0.038, "n": 320, "unit": "proportion",
+                      "unpaired": 0, "worsened": 30, "improved": 5, "p_adjusted": 0.01, "why": {}})  # fmt: skip
+    why = {"en": "not comparable: the data differ.", "zh": "不可比：数据不同。"}
+    none = dict.fromkeys(("before", "after", "value", "low", "high"))
+    lost = {"verdict": "not_comparable", **none, "n": 0, "unit": "proportion", "worsened": 0, "improved": 0, "why": why}
+    return [*found, {"finding": FLIPS.format(rate=0.02), **lost}, {"finding": HOSTILE, **lost}]
+
+
+def noise(folder: Path) -> Path:
+    """Write noise.json as `audit run --noise-floor` does."""
+    drop = FLIPS.format(rate=0.1).replace("flip_rate", "accuracy_drop")
+    tree = {
+        "schema": 1, "run": "5eed5eed", "trials": 40,
+        "variants": [{"name": "batch", "batch_tokens": 96, "dtype": "float32", "moved": {}},
+                     {"name": "dtype", "batch_tokens": 0, "dtype": "bfloat16",
+                      "reason": "this machine has no bfloat16."}],
+        "findings": {FLIPS.format(rate=0.1): 0.0125, FLIPS.format(rate=0.2): 0.004, drop: 0.0001},
+    }  # fmt: skip
+    (folder / "noise.json").write_text(json.dumps(tree), "utf-8")
+    return folder
 
 
 if __name__ == "__main__":

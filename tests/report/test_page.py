@@ -107,6 +107,15 @@ FAMILIES = (
     "evidence",
     "provenance",
     "lang",
+    "state",
+    "status",
+    "because",
+    "effect",
+    "level",
+    "waiver",
+    "baseline",
+    "fault",
+    "variant",
 )
 
 
