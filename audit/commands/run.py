@@ -55,10 +55,12 @@ def run(
 
 
 def _noise(folder: Path) -> None:
-    """Measure how far the model strays from itself, and say so on stderr."""
+    """Measure how far the model strays from itself, say so on stderr, and write the report again, which shows it."""
+    from audit import report
     from audit.again import noise
 
     done = noise(folder)
+    report.write(folder)
     for variant in done["variants"]:
         moved = max(variant.get("moved", {}).values(), default=0.0)
         told = variant.get("reason") or f"the largest move of a finding is {moved:.3g}"

@@ -241,3 +241,18 @@ def test_the_real_gate_is_shown_by_the_page_it_writes(tmp_path, capsys):
     assert "● Worse" in section(page, "change")
     assert "▲ waived" in section(page, "rules")
     assert "<title>门禁未通过：违反 1" in (tmp_path / "run" / "report.zh.html").read_text("utf-8")
+
+
+def test_a_run_with_a_noise_floor_shows_it(tmp_path, capsys):
+    from audit.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["new", str(tmp_path / "mine")])
+    out = tmp_path / "out"
+    asked = ["run", str(tmp_path / "mine"), "--model", "simulated:flip=0.3", "--out", str(out), "--noise-floor"]
+    with pytest.raises(SystemExit) as done:
+        main(asked)
+    assert done.value.code == 0
+    assert (out / "noise.json").exists()
+    for name, words in (("report.html", "Noise floor"), ("report.zh.html", "噪声基线")):
+        assert words in section((out / name).read_text("utf-8"), "limits")
