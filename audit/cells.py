@@ -114,8 +114,10 @@ def of_suite(suite: Mapping[str, Any], by_cell: Grouped) -> Iterator[tuple[Cell,
 def _merged(parts: list[Cell], entry: Entry | Across, params: Params) -> Cell:
     run = [cell for cell in parts if cell.reason is None]
     first = (run or parts)[0]
-    records = [record for cell in run for record in cell.records]
-    planned = sum(cell.planned for cell in run)
+    every = [record for cell in run for record in cell.records]
+    # What a probe itself declined in one cell is no error of the whole.
+    records = [record for record in every if not (record.error or "").startswith("NotRun: ")] or every
+    planned = sum(cell.planned for cell in run) - len(every) + len(records)
     return replace(first, entry=entry, params=params, swept=(), records=records, planned=planned)
 
 

@@ -151,7 +151,7 @@ def test_a_text_fills_exactly_the_tokens_asked_for(llama, language, room):
     outcome = driven(steps(), model, seen)
     assert outcome.values["tokens"] == room == len(model.weights.encoder.whole([outcome.evidence["text"]])[0].ids)
     assert "42" in outcome.evidence["text"]
-    assert len(seen) < len(rows(f"haystack.{language}")) + 30, "few rounds of counting"
+    assert len(seen) < len(rows(f"haystack.{language}")) + 60, "few rounds of counting"
 
 
 @pytest.mark.parametrize("depth", [0.0, 0.25, 0.5, 1.0])
@@ -269,7 +269,7 @@ def test_ruler_counts_what_is_written(task):
     assert (missed.passed, missed.values["found"]) == (False, 0)
     gold = missed.evidence["gold"]
     assert all(part in silent.prompt for part in gold.split(", "))
-    assert 560 < missed.values["tokens"] <= 600 - silent.limit
+    assert 600 - silent.limit - 4 <= missed.values["tokens"] <= 600 - silent.limit
     hit = driven(ask(one, drawn(one), task=task, length=600), Writer(gold.upper()))
     assert hit.passed
     assert hit.values["found"] == hit.values["hidden"] == len(gold.split(", "))

@@ -104,11 +104,13 @@ def fitted(compose: Callable[[int, str], str], room: int, guess: int, language: 
     if low.tokens == room:
         return low
     spare = room - low.tokens
-    sizes = range(max(spare // 4, 1), spare + 2)
-    tried = [compose(low.units, unit * count) for unit in TOPPING[language == "zh"] for count in sizes]
-    counts = yield [Tokens(text) for text in tried]
-    exact = [text for text, count in zip(tried, counts, strict=True) if count.value == room]
-    return Fitted(exact[0], room, low.units) if exact else low
+    for sizes in ([spare], range(max(spare // 4, 1), spare + 2)):
+        tried = [compose(low.units, unit * size) for unit in TOPPING[language == "zh"] for size in sizes]
+        counts = yield [Tokens(text) for text in tried]
+        for text, count in zip(tried, counts, strict=True):
+            if count.value == room:
+                return Fitted(text, room, low.units)
+    return low
 
 
 def _between(low: Fitted, high: int, over: int, room: int) -> int:

@@ -229,7 +229,9 @@ def key_value(example, rng, length=1024, position=0.5):
         return "{" + ", ".join(lines) + "}"
 
     room = length - VALUE
-    most = yield from fitted(lambda units, topping: listed(units) + question, room, length // 12, example.language)
+    most = yield from fitted(
+        lambda units, topping: "\n" + listed(units) + question, room, length // 12, example.language
+    )
     whole = listed(max(most.units, 3))
     made = yield from fitted(
         lambda units, topping: lead.cut(units, (), topping) + "\n" + whole + question, room, 4, example.language
