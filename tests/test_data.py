@@ -59,7 +59,9 @@ def test_unlabelled_data(tmp_path):
     assert [e.label for e in loaded.examples] == [None, None]
 
 
-@pytest.mark.parametrize("bad", [{"text": None}, {"text": ""}, {"text": "  "}, {"text": 3, "label": "pos"}, {"text": "x"}, 7])
+@pytest.mark.parametrize(
+    "bad", [{"text": None}, {"text": ""}, {"text": "  "}, {"text": 3, "label": "pos"}, {"text": "x"}, 7]
+)
 def test_an_unusable_row_is_kept_apart(tmp_path, bad):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(ROWS[0]) + "\n" + json.dumps(bad) + "\n")
@@ -119,7 +121,8 @@ def test_a_limit_draws_by_the_seed_and_smaller_draws_are_nested(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "language"), [("a film", "en"), ("这部电影很好看。", "zh"), ("看完 the movie 就走了吧", "zh"), ("12 ?", "en")]
+    ("text", "language"),
+    [("a film", "en"), ("这部电影很好看。", "zh"), ("看完 the movie 就走了吧", "zh"), ("12 ?", "en")],
 )
 def test_the_script_decides_the_language(text, language):
     assert data.language_of(text) == language

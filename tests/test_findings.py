@@ -13,7 +13,8 @@ def run_of(sheet: dict, planned: int, **plan) -> dict:
     """A run.json of one suite, as far as findings need it."""
     full = Sheet.model_validate({"title": "T", "data": {"load": "x"}, **sheet})
     probes = [
-        {"name": e.label, "planned": planned, "reason": None, "limit": None, "labelled": True, **plan} for e in full.probes
+        {"name": e.label, "planned": planned, "reason": None, "limit": None, "labelled": True, **plan}
+        for e in full.probes
     ]
     suite = {"name": "s", "sheet": full.model_dump(mode="json", by_alias=True), "probes": probes, "data": []}
     return {"spec": {"seed": 0}, "suites": [suite]}
@@ -26,7 +27,17 @@ def records(count: int, changed: int, entry: str = "p", **more) -> list[Record]:
         flipped = int(i < changed)
         values = {"changed": flipped, "correct_before": 1, "correct": 1 - flipped, "strength": 0.1, "edited": 1}
         rows.append(
-            Record(f"{entry}{i}", "s", entry, {}, str(i), "ab"[i % 2], outcome=Outcome(not flipped, values), asked=2, **more)
+            Record(
+                f"{entry}{i}",
+                "s",
+                entry,
+                {},
+                str(i),
+                "ab"[i % 2],
+                outcome=Outcome(not flipped, values),
+                asked=2,
+                **more,
+            )
         )
     return rows
 
@@ -72,7 +83,11 @@ def test_inconclusive_says_how_many_items_would_decide():
 
 
 def test_higher_is_better_uses_the_upper_bound():
-    sheet = {"probes": [{"probe": "p"}], "measures": ["accuracy"], "severity": {"accuracy": {"low": 0.9, "critical": 0.6}}}
+    sheet = {
+        "probes": [{"probe": "p"}],
+        "measures": ["accuracy"],
+        "severity": {"accuracy": {"low": 0.9, "critical": 0.6}},
+    }
     assert only(sheet, records(100, 60)).severity == "critical"
     assert only(sheet, records(400, 4), planned=400).verdict == "not_detected"
 
@@ -107,7 +122,9 @@ def test_errors_are_counted_and_many_of_them_give_no_number():
 
 
 def test_unreadable_texts_are_no_evidence():
-    lost = [Record(f"u{i}", "s", "p", {}, str(i), outcome=Outcome(True, {"changed": 0}), unknown=0.3) for i in range(40)]
+    lost = [
+        Record(f"u{i}", "s", "p", {}, str(i), outcome=Outcome(True, {"changed": 0}), unknown=0.3) for i in range(40)
+    ]
     found = only(rows=records(60, 60) + lost)
     assert (found.unreadable, found.n, found.value) == (40, 60, 1.0)
     found = only(rows=records(30, 30) + lost)
@@ -141,7 +158,9 @@ def test_groups_and_sweeps_have_their_own_ids():
         for record in records(50, 10):
             values = {**record.outcome.values, "strength": rate}
             trial = f"{record.trial}{rate}"
-            rows.append(Record(trial, "s", "p", {"rate": rate}, record.example, record.group, outcome=Outcome(True, values)))
+            rows.append(
+                Record(trial, "s", "p", {"rate": rate}, record.example, record.group, outcome=Outcome(True, values))
+            )
     ids = [f.id for f in findings(run_of(sheet, 50), rows)]
     assert "s/p/rate=0.1/flip_rate" in ids
     assert "s/p/rate=0.2/flip_rate@b" in ids

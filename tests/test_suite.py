@@ -95,7 +95,7 @@ def test_names_must_be_unique_and_known(folder):
     with pytest.raises(UsageError, match="across 'all': no probe 'shoutin': did you mean 'shouting'"):
         suite.load(str(folder))
     (folder / "suite.yaml").write_text(SHEET + "    data: dat\n")
-    with pytest.raises(UsageError, match="no data block 'dat'.*did you mean 'data'"):
+    with pytest.raises(UsageError, match=r"no data block 'dat'.*did you mean 'data'"):
         suite.load(str(folder))
 
 
@@ -126,11 +126,11 @@ def test_the_hash_covers_every_file(folder):
 def test_an_unknown_reference(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="did you mean 'robustness'"):
         suite.load("robustnes")
-    with pytest.raises(UsageError, match="this folder has no suite.yaml"):
+    with pytest.raises(UsageError, match=r"this folder has no suite.yaml"):
         suite.load(str(tmp_path))
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "suite.yaml").write_text(SHEET)
-    with pytest.raises(UsageError, match="suites inside it: .*inner"):
+    with pytest.raises(UsageError, match=r"suites inside it: .*inner"):
         suite.load(str(tmp_path))
 
 
