@@ -10,7 +10,7 @@ demo: $(READY)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m audit run suites/robustness --model reference
 
 test: $(READY)
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n auto
 
 check: $(READY)
 	$(BIN)/ruff check .
