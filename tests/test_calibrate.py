@@ -171,7 +171,7 @@ def test_a_mixture_of_records_is_what_a_mixed_subject_gives(suite):
 
     todo = [t for t in trials(Spec((), ""), [part], {part.suite.name: [planned]}) if dict(t.params)["share"] == 1.0]
     asked = [type(t)(**{**vars(t), "probe": told(t.probe, s)}) for t, s in zip(todo, subjects, strict=True)]
-    records = {r.example: r for r in execute.local(asked, {SUBJECT: Mixed()})}
+    records = {r.example: r for r in execute.local(asked, {asked[0].suite: {SUBJECT: Mixed()}})}
     changed = np.array([records[e.id].outcome.values["changed"] for e in planned.examples])
     rows = struck * bench.items + np.arange(bench.items)
     assert (bench.frame["changed"].to_numpy()[rows] == changed).all()
