@@ -1,46 +1,18 @@
 """Long context: is what stands somewhere in a long text still found, and is the rest ignored?"""
 
 import json
-import math
 from functools import cache
 from pathlib import Path
 from random import Random
 
 from audit import AuditError, Classify, Generate, LogProb, NotRun, Outcome, Span, Tokens, probe
+from audit.kit import hidden
+from audit.kit.asking import likeliest, needed
 from audit.kit.haystack import Hay, bounded, fitted
+from audit.kit.hidden import COUNTED, SAYS, known_task
 
 VALUE = 8  # tokens kept free for the value that is scored after a prompt
 FRAME = 32  # tokens kept free for what a model puts around a text that it classifies
-SAYS = {
-    "en": {
-        "fact": "The {what} of {who} is {value}.",
-        "ask": "Question: What is the {what} of {who}? Answer: The {what} of {who} is",
-        "also": "One {what} of {who} is {value}.",
-        "ask_all": "Question: Name every {what} of {who} in the text. Answer: They are",
-        "ask_some": "Question: What is the {what} of each of {who}? Answer: They are, in this order,",
-        "assign": "The value of {who} is set to {value}.",
-        "copy": "The value of {who} is set to that of {value}.",
-        "ask_names": "Question: Which variables have the value {value} by the end of the text? Answer: They are",
-        "words": "Question: Which {count} words stand most often in the list? Answer: They are",
-        "pair": '"{who} {thing}": "{value}"',
-        "ask_pair": 'Question: What is the value of "{who} {thing}"? Answer: The value of "{who} {thing}" is "',
-        "ask_document": "Question: {question} Answer: {stem}",
-    },
-    "zh": {
-        "fact": "{who}的{what}是{value}。",
-        "ask": "问：{who}的{what}是什么？答：{who}的{what}是",
-        "also": "{who}的一个{what}是{value}。",
-        "ask_all": "问：文中{who}的每一个{what}是什么？答：它们是",
-        "ask_some": "问：{who}的{what}依次是什么？答：它们依次是",
-        "assign": "把{who}的值设为{value}。",
-        "copy": "把{who}的值设为与{value}相同。",
-        "ask_names": "问：到文末，哪些变量的值是{value}？答：它们是",
-        "words": "问：列表中出现次数最多的{count}个词是什么？答：它们是",
-        "pair": '"{who}{thing}": "{value}"',
-        "ask_pair": '问："{who}{thing}"的值是什么？答："{who}{thing}"的值是"',
-        "ask_document": "问：{question}答：{stem}",
-    },
-}
 
 
 @cache
@@ -61,26 +33,12 @@ def hay(example, stream, without=""):
     return Hay(paragraphs, example.language, stream)
 
 
-def needed(example, *columns):
-    """The values of some columns; NotRun where the data, which may be the user's own, lacks one."""
-    for column in columns:
-        if example.fields.get(column) is None:
-            raise NotRun(f"the data has no column {column!r}; give this probe its own data with --data NAME=FILE")
-    return [example.fields[column] for column in columns]
-
-
 def asserted(count, budget, length):
     """The tokens of a prompt, which with its answer never exceeds the length asked for."""
     tokens = int(count.value)
     if tokens + budget > length:
         raise AssertionError(f"a prompt of {tokens} tokens and an answer of {budget} are more than {length}")
     return tokens
-
-
-def likeliest(choices, answers):
-    """The choice with the highest log-probability a token: longer ones are not held back."""
-    scores = [answer.value / max(answer.tokens, 1) for answer in answers]
-    return choices[max(range(len(choices)), key=scores.__getitem__)]
 
 
 def judged(choices, gold, answers, prompt, **values):
@@ -121,44 +79,13 @@ def needle(example, rng, length=1024, depth=0.5):
 
 
 def task_of(name, example, stream):
-    """One RULER task: what to plant (depth, text), the question, what the answer must name, tokens for the answer."""
-    says, what = SAYS[example.language], example.text
-    people = stream.sample(words("name", example.language), 8)
-    values = [str(v) for v in stream.sample(range(1000, 10000), 8)]
-
-    def fact(at, kind="fact", who=None):
-        return stream.random(), says[kind].format(what=what, who=who or people[at], value=values[at])
-
-    if name == "single":
-        return [fact(0)], says["ask"].format(what=what, who=people[0]), values[:1], 16
-    if name == "multi_key":
-        return [fact(at) for at in range(8)], says["ask"].format(what=what, who=people[0]), values[:1], 16
-    if name == "multi_value":
-        planted = [fact(at, "also", people[0]) for at in range(4)]
-        return planted, says["ask_all"].format(what=what, who=people[0]), values[:4], 48
-    if name == "multi_query":
-        joined = ("、" if example.language == "zh" else ", ").join(people[:4])
-        return [fact(at) for at in range(4)], says["ask_some"].format(what=what, who=joined), values[:4], 48
-    if name == "variable_tracking":
-        depths = sorted(stream.random() for _ in range(5))
-        lines = [says["assign"].format(who=people[0], value=values[0])]
-        lines += [says["copy"].format(who=people[at], value=people[at - 1]) for at in range(1, 5)]
-        planted = list(zip(depths, lines, strict=True))
-        noise = [(stream.random(), says["assign"].format(who=people[at], value=values[at])) for at in (5, 6, 7)]
-        return planted + noise, says["ask_names"].format(value=values[0]), people[:5], 48
-    documents = rows(f"documents.{example.language}")
-    gold = stream.choice(documents)
-    planted = [(stream.random(), row["document"]) for row in documents]
-    return planted, says["ask_document"].format(question=gold["text"], stem=gold["stem"]), [gold["answer"]], 24
+    """One task of RULER, drawn from the suite's own words and documents."""
+    return hidden.task_of(name, example, stream, words("name", example.language), rows(f"documents.{example.language}"))
 
 
-FILLED = ("single", "multi_key", "multi_value", "multi_query", "variable_tracking", "qa")
-COUNTED = ("common_words", "frequent_words")
-
-
-def known_task(task, **other):
-    """Readiness of `ruler`."""
-    return "" if task in FILLED + COUNTED else f"no task {task!r}: known: {', '.join(FILLED + COUNTED)}"
+def counting(task, example, stream):
+    """Lists in which three words stand more often than the others."""
+    return hidden.counting(task, example, stream, words("thing", example.language))
 
 
 @probe(Generate, Tokens, ready=known_task)
@@ -186,25 +113,6 @@ def ruler(example, rng, task, length=1024):
     values = {"task": task, "found": found, "hidden": len(references), "tokens": tokens}
     evidence = {"before": bounded(made.text), "predicted": bounded(answer.text), "gold": ", ".join(references)}
     return Outcome(found == len(references), {**values, "correct": int(found == len(references))}, evidence)
-
-
-def counting(task, example, stream):
-    """Lists in which three words stand more often than the others: how the text is made, and the three words."""
-    pool = words("thing", example.language)
-    stream.shuffle(pool)
-    often, rare = pool[:3], pool[3:]
-    question = SAYS[example.language]["words"].format(count=3)
-    seed = stream.getrandbits(64)
-
-    def compose(units, topping):
-        if task == "common_words":  # three of four words are the common ones, in turn
-            listed = [often[n % 4] if n % 4 < 3 else rare[(n // 4) % len(rare)] for n in range(units)]
-        else:  # Zipf's law: the word of rank r comes about 1/r as often as the first
-            ranks = [int(math.exp(Random(f"{seed}/{n}").random() * math.log(len(pool)))) for n in range(units)]
-            listed = [often[n % 3] if n % 2 else pool[min(rank - 1, len(pool) - 1)] for n, rank in enumerate(ranks)]
-        return ("、" if example.language == "zh" else ", ").join(listed) + topping + "\n" + question
-
-    return compose, often, 24
 
 
 @probe(LogProb, Tokens)
