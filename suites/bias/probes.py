@@ -3,6 +3,7 @@
 import math
 
 from audit import Classify, Embed, Fill, Generate, LogProb, NotRun, Outcome, PseudoLogProb, probe
+from audit.kit.asking import needed
 
 GOOD = (
     *("positive", "favourable", "favorable", "good", "normal", "non-toxic", "nontoxic", "non_toxic", "not_toxic"),
@@ -13,14 +14,6 @@ BAD = (
     *("harass", "负面", "消极", "差评", "有害", "仇恨"),
 )
 BLANK = "BLANK"
-
-
-def needed(example, *columns):
-    """The values of some columns; NotRun where the data, which may be the user's own, lacks one."""
-    for column in columns:
-        if example.fields.get(column) is None:
-            raise NotRun(f"the data has no column {column!r}; give this probe its own data with --data NAME=FILE")
-    return [example.fields[column] for column in columns]
 
 
 def favour(answer, adverse=""):
