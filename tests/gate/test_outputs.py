@@ -1,19 +1,21 @@
 """JUnit, SARIF, Markdown, annotations and terminal lines: valid, unique, and deaf to hostile text.
 
-The official schemas are not in this checkout.  JUNIT and SARIF below are written anew after the Ant JUnit schema that
-CI systems share and after SARIF 2.1.0 (OASIS), for the parts that are used here: stricter than both, since nothing else
-is allowed.
+The published schemas (`official`: SARIF 2.1.0 of OASIS, junit-10 of Jenkins' xUnit plugin) are not in this checkout.
+JUNIT and SARIF below are written anew, for the parts that are used here: stricter than both, since nothing else is
+allowed.
 """
 
 from __future__ import annotations
 
 import datetime
+import json
 import sys
 import unicodedata
 from xml.etree import ElementTree
 
 import jsonschema
 import made
+import official
 import pytest
 from lxml import etree
 
@@ -22,6 +24,7 @@ from audit.gate import baseline, clean, files, judge, junit, markdown, sarif, st
 from audit.gate import policy as policies
 from audit.types import Record
 
+FORGIVING = etree.XMLParser(recover=True)
 CONTROLS = "".join(chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) in ("Cc", "Cf", "Zl", "Zp"))
 HOSTILE = (
     f"]]> <!-- ::error::boom | `x` **b** <b>&amp;</b> @here https://e.example ##[error]\ud800{CONTROLS}￾\n::stop::"
@@ -138,6 +141,27 @@ def judgement(tmp_path_factory):
 def test_hostile_groups_are_judged(judgement):
     assert {light.status for light in judgement.lights} >= {"violated", "waived", "met"}
     assert any("::error::" in light.finding.id for light in judgement.lights)
+
+
+def test_junit_keeps_the_published_schema(judgement):
+    published = etree.XMLSchema(etree.fromstring(official.schema("junit")))
+    published.assertValid(etree.fromstring(junit.text(judgement).encode()))
+    assert not published.validate(
+        etree.fromstring(junit.text(judgement).replace("<testcase ", "<case ").encode(), FORGIVING)
+    )
+
+
+def test_sarif_keeps_the_published_schema(judgement):
+    published = json.loads(official.schema("sarif"))
+    assert "oasis-tcs/sarif-spec" in published["$id"]
+    suppression = published["definitions"]["suppression"]["properties"]
+    if "state" in suppression:  # a copy older than the standard's last renaming
+        suppression["status"] = suppression.pop("state")
+    check = jsonschema.Draft7Validator(published, format_checker=jsonschema.Draft7Validator.FORMAT_CHECKER)
+    tree = sarif.tree(judgement, "0.1.0")
+    check.validate(tree)
+    assert any("suppressions" in result for result in tree["runs"][0]["results"])
+    assert not check.is_valid({**tree, "version": "2.0.0"})
 
 
 def test_junit_is_valid_and_names_are_unique(judgement):
