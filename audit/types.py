@@ -248,21 +248,22 @@ class Outcome:
 
 
 Steps = Generator[list[Request], list[Any], Outcome]
+Ready = Callable[..., str | Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class Probe:
     """A question about behaviour: yields lists of requests, is sent lists of answers, returns an Outcome.
 
-    `ready(**settings)` returns why these settings cannot run here ("" when they can).  `roles` names the helper models
-    that it asks, each with the request it asks them.
+    `ready(**settings)` returns why these settings cannot run here, as a text or as {"en": ..., "zh": ...} (empty when
+    they can).  `roles` names the helper models that it asks, each with the request it asks them.
     """
 
     name: str
     needs: frozenset[type[Request]]
     run: Callable[..., Steps]
     doc: str = ""
-    ready: Callable[..., str] | None = None
+    ready: Ready | None = None
     roles: Mapping[str, type[Request]] = field(default_factory=dict, hash=False)
 
 
@@ -390,7 +391,7 @@ class Verdict:
 
 def probe(
     *needs: type[Request],
-    ready: Callable[..., str] | None = None,
+    ready: Ready | None = None,
     roles: Mapping[str, type[Request]] | None = None,
 ) -> Callable[[Callable[..., Steps]], Probe]:
     """Make a probe of a generator function `(example, rng, **settings)`; `needs` lists the requests it asks.

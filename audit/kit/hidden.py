@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
+from audit.kit.readiness import one_of
 from audit.types import Example
 
 SAYS = {
@@ -47,10 +48,7 @@ Row = Mapping[str, str]
 Task = tuple[list[tuple[float, str]], str, list[str], int]
 Compose = Callable[[int, str], str]
 
-
-def known_task(task: str, **other: object) -> str:
-    """Readiness of a probe with a setting `task`: why there is no such one, or ""."""
-    return "" if task in FILLED + COUNTED else f"no task {task!r}: known: {', '.join(FILLED + COUNTED)}"
+known_task = one_of("task", "任务", FILLED + COUNTED, "task")
 
 
 def task_of(name: str, example: Example, stream: Random, names: Sequence[str], documents: Sequence[Row]) -> Task:

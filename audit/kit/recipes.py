@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 
 from audit.errors import UsageError, nearest
-from audit.kit import recipes_resources as resources
+from audit.kit.readiness import Both, joined
+from audit.kit.recipes_lacks import given_encoder, lacks, textattack
 from audit.types import Scalar
-
-INSTALL = 'pip install "audit[attacks]" and then pip install --no-deps textattack==0.3.11'
 
 
 @dataclass(frozen=True)
@@ -90,126 +85,10 @@ def recipe_named(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def ready(recipe: str = "deepwordbug", mlm: str = "", encoder: str = "", changes: int = 0) -> str:
-    """Why this attack cannot run here, and how to get what it lacks; "" where it can."""
+def ready(recipe: str = "deepwordbug", mlm: str = "", encoder: str = "", changes: int = 0) -> Both:
+    """Why this attack cannot run here, and how to get what it lacks, in both languages; empty where it can."""
     wanted = recipe_named(recipe)
     if changes and not wanted.changes:
         limited = ", ".join(name for name, each in RECIPES.items() if each.changes)
         raise UsageError(f"the recipe {recipe!r} has no number of changes to set; those that have: {limited}")
-    if importlib.util.find_spec("textattack") is None:
-        return f"the package textattack is not installed ({INSTALL})"
-    reasons = [lacks(resource, mlm=mlm) for resource in wanted.needs]
-    if encoder and not (Path(encoder) / "config.json").is_file():
-        reasons.append(
-            f"no sentence encoder in {encoder} (it has no config.json): name a local one with --helper encoder="
-        )
-    return "; ".join(reason for reason in reasons if reason)
-
-
-def lacks(resource: str, *, mlm: str = "") -> str:
-    """Why a resource is not here and how to get it; "" where it is."""
-    if resource in ("mlm", "chinese_mlm"):
-        return _masked_model(mlm) or (_chinese_vocabulary(mlm) if resource == "chinese_mlm" else "")
-    return LACKS[resource]()
-
-
-def _masked_model(folder: str) -> str:
-    how = "name a local masked language model with --helper mlm=FOLDER"
-    if not folder:
-        return f"no masked language model: {how}"
-    config = Path(folder) / "config.json"
-    if not config.is_file():
-        return f"no masked language model in {folder} (it has no config.json): {how}"
-    found = json.loads(config.read_text("utf-8")).get("architectures") or ["a model without a named architecture"]
-    return (
-        ""
-        if any("MaskedLM" in each for each in found)
-        else f"{folder} holds {', '.join(found)}, not a masked language model: {how}"
-    )
-
-
-def _chinese_vocabulary(folder: str) -> str:
-    files = [Path(folder) / name for name in ("tokenizer.json", "vocab.txt")]
-    text = "".join(path.read_text("utf-8") for path in files if path.is_file())
-    return "" if "这" in text and "们" in text else f"the masked language model in {folder} knows no Chinese"
-
-
-def _wordnet() -> str:
-    how = "apt install wordnet-base wordnet-sense-index, or python -m nltk.downloader wordnet"
-    return (
-        "" if resources.has_wordnet() else f"WordNet was found neither in NLTK's data nor in /usr/share/wordnet ({how})"
-    )
-
-
-def _tagger() -> str:
-    how = "python -m nltk.downloader averaged_perceptron_tagger_eng universal_tagset"
-    return "" if resources.has_tagger() else f"no part-of-speech tagger in NLTK's data ({how})"
-
-
-def _cached(place: str, what: str) -> str:
-    path = resources.cache_folder() / place
-    return "" if path.exists() else f"{what} not found at {path} (TextAttack fetches it there once, with a network)"
-
-
-def _package(name: str, what: str) -> str:
-    return "" if importlib.util.find_spec(name) else f"{what} needs the package {name}, which is not installed"
-
-
-def _language_model() -> str:
-    place = "constraints/semantics/language-models/alzantot-goog-lm"
-    return _package("tensorflow", "the one-billion-words language model") or _cached(place, "its weights")
-
-
-def _entities() -> str:
-    how = 'a separate environment with pip install "audit[attacks-full]", and its model ner'
-    return (
-        ""
-        if importlib.util.find_spec("flair")
-        else f"the named-entity and word-class models of flair are not here ({how})"
-    )
-
-
-def _word_classes() -> str:
-    return "" if importlib.util.find_spec("flair") else _tagger()
-
-
-def _gpt2() -> str:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = isinstance(try_to_load_from_cache("gpt2", "config.json"), str)
-    return "" if found else "the language model gpt2 is not in the Hugging Face cache (hf download gpt2)"
-
-
-def _hownet() -> str:
-    found = (Path.home() / ".openhownet" / "resources" / "HowNet_dict_complete").is_file()
-    return "" if found else "HowNet's dictionary is not here (python -c 'import OpenHowNet; OpenHowNet.download()')"
-
-
-def _homophones() -> str:
-    spec = importlib.util.find_spec("textattack")
-    folder = Path(spec.origin).parent if spec and spec.origin else Path("textattack")
-    found = (folder / "shared" / "chinese_homophone_char.txt").is_file()
-    return (
-        ""
-        if found
-        else "TextAttack's wheel lacks its table of Chinese homophones (a checkout of its repository has it)"
-    )
-
-
-LACKS: dict[str, Callable[[], str]] = {
-    "wordnet": _wordnet,
-    "tagger": _tagger,
-    "vectors": partial(_cached, "word_embeddings/paragramcf", "counter-fitted word vectors"),
-    "sememes": partial(_cached, "transformations/hownet/word_candidates_sense.pkl", "HowNet's word candidates"),
-    "learned_lm": partial(_cached, "constraints/grammaticality/language-models/learning-to-write", "a language model"),
-    "language_model": _language_model,
-    "entities": _entities,
-    "merging": _word_classes,
-    "word_classes": _word_classes,
-    "gpt2": _gpt2,
-    "hownet": _hownet,
-    "homophones": _homophones,
-    "encoder": lambda: (
-        "no sentence encoder (Universal Sentence Encoder, SBERT): --helper encoder=FOLDER names a local one"
-    ),
-}
+    return textattack() or joined([*(lacks(each, mlm=mlm) for each in wanted.needs), given_encoder(encoder)])

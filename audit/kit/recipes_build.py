@@ -17,7 +17,8 @@ from types import ModuleType
 from typing import Any
 
 from audit.kit import recipes_resources as resources
-from audit.kit.recipes import Recipe, lacks, recipe_named
+from audit.kit.recipes import Recipe, recipe_named
+from audit.kit.recipes_lacks import lacks
 from audit.kit.recipes_quiet import load, module, quiet, swapped
 from audit.kit.recipes_standins import Elsewhere, Here, masked, no_filter, no_swap, similarity, word_class
 

@@ -6,6 +6,7 @@ import random
 
 from audit import Classify, Embed, LogProb, NotRun, Outcome, probe
 from audit.kit import outliers
+from audit.kit.readiness import one_of
 
 LAYOUTS = {
     "form": {"en": "Comment: {text}", "zh": "留言：{text}"},
@@ -82,7 +83,7 @@ def length(example, rng, peers, sentences=4):
     return compared(example.text, whole, example.label, before, after)
 
 
-@probe(Classify, ready=lambda kind: "" if kind in LAYOUTS else f"no layout {kind!r}: known: {', '.join(LAYOUTS)}")
+@probe(Classify, ready=one_of("layout", "版式", LAYOUTS, "kind"))
 def layout(example, rng, kind):
     """The text inside a form, an e-mail, a record or another frame that says nothing of its label."""
     frame = LAYOUTS[kind].get(example.language, LAYOUTS[kind]["en"])
@@ -116,12 +117,7 @@ def nonsense(example, rng, threshold=0.9):
     return Outcome(not confident, values, {"before": example.text, "predicted": answer.top, "kind": kind})
 
 
-def known(names):
-    """Readiness of a probe whose setting `score` must be one of these."""
-    return lambda score, **other: "" if score in names else f"no score {score!r}: known: {', '.join(names)}"
-
-
-@probe(Classify, ready=known(outliers.CONFIDENCE))
+@probe(Classify, ready=one_of("score", "分数", outliers.CONFIDENCE, "score"))
 def confidence_score(example, rng, peers, score):
     """Out-of-distribution detection by one answer: maximum probability, maximum logit, energy or entropy."""
     [answer] = yield [Classify(example.text, example.pair)]
@@ -129,7 +125,7 @@ def confidence_score(example, rng, peers, score):
     return Outcome(None, {"score": value, "is_ood": outside(example, peers)}, {"before": example.text})
 
 
-@probe(Embed, ready=known(outliers.DISTANCE))
+@probe(Embed, ready=one_of("score", "分数", outliers.DISTANCE, "score"))
 def distance_score(example, rng, peers, score, k=10):
     """Out-of-distribution detection by embeddings: how far from the in-distribution texts, the text itself left out."""
     bank = [p for p in peers if p.text != example.text]

@@ -13,7 +13,8 @@ import pytest
 from subjects import Taste, Wrapper, outcomes, rows, run
 
 from audit import Example, UsageError
-from audit.kit import recipes, recipes_resources
+from audit.kit import recipes, recipes_lacks, recipes_resources
+from audit.kit.readiness import shown
 
 if importlib.util.find_spec("textattack") is None:
     pytest.skip("TextAttack is not installed", allow_module_level=True)
@@ -59,7 +60,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 )
 def test_each_recipe_says_what_it_lacks(recipe: str, says: str, bare: Path) -> None:
     reason = recipes.ready(recipe=recipe)
-    assert (says in reason) if says else reason == ""
+    assert (says in reason["en"]) if says else not reason
 
 
 def test_every_recipe_is_real_and_every_resource_has_a_reason(bare: Path) -> None:
@@ -69,13 +70,37 @@ def test_every_recipe_is_real_and_every_resource_has_a_reason(bare: Path) -> Non
     for recipe in recipes.RECIPES.values():
         assert hasattr(module("attack_recipes"), recipe.build)
         for resource in (*recipe.needs, *recipe.uses):
-            assert recipes.lacks(resource)
+            reason = recipes_lacks.lacks(resource)
+            assert set(reason) == {"en", "zh"}
+            assert any("\u4e00" <= c <= "\u9fff" for c in reason["zh"]), reason
+            assert reason["en"].isascii()
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES)
+def test_no_reason_tells_where_the_user_lives(recipe: str, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = bare / "models" / "mlm"
+    told = [*recipes.ready(recipe=recipe, mlm=str(mine), encoder=str(mine)).values()]
+    monkeypatch.delenv("TA_CACHE_DIR")
+    told += recipes.ready(recipe=recipe, mlm=str(mine), encoder=str(mine)).values()
+    assert told
+    assert not [text for text in told if str(bare) in text]
+    assert any("~/models/mlm" in text for text in told)
+
+
+def test_where_something_would_be_is_shown_relative_to_home(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "not found at $TA_CACHE_DIR/word_embeddings" in recipes.ready(recipe="iga")["en"]
+    monkeypatch.delenv("TA_CACHE_DIR")
+    assert "not found at ~/.cache/textattack/word_embeddings" in recipes.ready(recipe="iga")["en"]
+    assert shown("/usr/share/wordnet") == "/usr/share/wordnet"
+    assert shown("~/a/b") == "~/a/b"
 
 
 def test_without_textattack_the_reason_gives_the_two_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = recipes.importlib.util.find_spec
-    monkeypatch.setattr(recipes.importlib.util, "find_spec", lambda name: None if name == "textattack" else find(name))
-    reason = recipes.ready(recipe="deepwordbug")
+    find = recipes_lacks.importlib.util.find_spec
+    monkeypatch.setattr(
+        recipes_lacks.importlib.util, "find_spec", lambda name: None if name == "textattack" else find(name)
+    )
+    reason = recipes.ready(recipe="deepwordbug")["en"]
     assert 'pip install "audit[attacks]"' in reason
     assert "pip install --no-deps textattack==0.3.11" in reason
 
@@ -90,20 +115,20 @@ def test_a_wrong_name_or_setting_is_a_usage_error() -> None:
 
 
 def test_a_folder_that_is_no_masked_model_is_named(tmp_path: Path) -> None:
-    assert "no config.json" in recipes.ready(recipe="bae", mlm=str(tmp_path))
+    assert "no config.json" in recipes.ready(recipe="bae", mlm=str(tmp_path))["en"]
     (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertForSequenceClassification"]}))
-    assert "BertForSequenceClassification, not a masked language model" in recipes.ready(
-        recipe="bae", mlm=str(tmp_path)
-    )
+    reason = recipes.ready(recipe="bae", mlm=str(tmp_path))
+    assert "BertForSequenceClassification, not a masked language model" in reason["en"]
+    assert "BertForSequenceClassification，不是掩码语言模型" in reason["zh"]
 
 
 def test_an_english_masked_model_is_no_help_in_chinese(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertForMaskedLM"]}))
     (tmp_path / "vocab.txt").write_text("the\nof\n", "utf-8")
-    assert recipes.lacks("mlm", mlm=str(tmp_path)) == ""
-    assert "knows no Chinese" in recipes.lacks("chinese_mlm", mlm=str(tmp_path))
+    assert not recipes_lacks.lacks("mlm", mlm=str(tmp_path))
+    assert "knows no Chinese" in recipes_lacks.lacks("chinese_mlm", mlm=str(tmp_path))["en"]
     (tmp_path / "vocab.txt").write_text("这\n们\n", "utf-8")
-    assert recipes.lacks("chinese_mlm", mlm=str(tmp_path)) == ""
+    assert not recipes_lacks.lacks("chinese_mlm", mlm=str(tmp_path))
 
 
 # Resources that stand in for others.
@@ -147,7 +172,7 @@ def test_pwws_runs_on_wordnet_as_debian_ships_it(
     bare: Path, small_wordnet: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WNSEARCHDIR", str(small_wordnet))
-    assert recipes.ready(recipe="pwws") == ""
+    assert not recipes.ready(recipe="pwws")
     assert recipes_resources.wordnet().synsets("film")[0].lemma_names() == ["film", "movie", "picture_show"]
     examples = [Example(str(at), f"A good film and a bad story, number {at}.") for at in range(8)]
     found = outcomes(run(Taste(), examples, recipe="pwws"))
@@ -182,8 +207,8 @@ def test_older_nltk_data_has_a_tagger_too(shared: Path, monkeypatch: pytest.Monk
 
 def test_a_given_encoder_takes_the_place_of_theirs(shared: Path, tmp_path: Path) -> None:
     folder = str(shared / "models" / "minilm-encoder")
-    assert "no config.json" in recipes.ready(recipe="textbugger", encoder=str(tmp_path))
-    assert recipes.ready(recipe="textbugger", encoder=folder) == ""
+    assert "no config.json" in recipes.ready(recipe="textbugger", encoder=str(tmp_path))["en"]
+    assert not recipes.ready(recipe="textbugger", encoder=folder)
     filtered = outcomes(run(Taste(), rows(), recipe="textbugger", encoder=folder))
     free = outcomes(run(Taste(), rows(), recipe="textbugger"))
     assert all(
@@ -199,7 +224,7 @@ def test_a_local_masked_model_serves_its_recipes(recipe: str, shared: Path) -> N
 
     model = load(str(shared / "models" / "minilm-sentiment"), options=LoadOptions(device="cpu", dtype="float32"))
     folder = str(shared / "models" / "minilm-mlm")
-    assert recipes.ready(recipe=recipe, mlm=folder) == ""
+    assert not recipes.ready(recipe=recipe, mlm=folder)
     found = outcomes(run(model, rows()[:4], recipe=recipe, mlm=folder))
     assert any(o.values["outcome"] == "successful" for o in found)
 
