@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from audit.errors import NotRun, RequestFailed
-from audit.types import Answer, Failed, LogProb, Model, Outcome, Record, Request, Steps, Trial
+from audit.types import Answer, Failed, LogProb, Model, Outcome, Record, Request, Steps, Tokens, Trial
 
 Kind = tuple[str, type[Request]]
 LOST = 0.2  # a text is unreadable when the tokenizer loses more than this share of it
@@ -213,8 +213,11 @@ class Pool:
         return flow.lacking > 0
 
     def take(self) -> tuple[Kind, list[Request]]:
-        """The fullest kind, and as many of its requests as the budget allows."""
-        kind = max(self._kinds, key=lambda k: len(self._kinds[k]))
+        """The fullest kind, and as many of its requests as the budget allows.
+
+        What costs no pass goes first: probes that count before they ask then ask together, and share what they ask.
+        """
+        kind = max(self._kinds, key=lambda k: (k[1] is Tokens and bool(self._kinds[k]), len(self._kinds[k])))
         wanted = self._kinds[kind]
         batch = pack(list(wanted), self._budget)
         self._taken = {request: wanted.pop(request) for request in batch}
@@ -226,7 +229,10 @@ class Pool:
 
 
 def pack(wanted: list[Request], budget: int) -> list[Request]:
-    """The requests that fit the budget: the oldest, and those next to it by shared prefix and length."""
+    """The requests that fit the budget: the oldest, and those next to it by shared prefix and length.
+
+    A prefix that stands beside its equal costs nothing, so that questions to one long text stay in one batch.
+    """
     if sum(request.cost + 1 for request in wanted) <= budget:
         return wanted
     oldest = wanted[0]
@@ -234,11 +240,18 @@ def pack(wanted: list[Request], budget: int) -> list[Request]:
     at = ordered.index(oldest)
     batch, room = [oldest], budget - oldest.cost
     for request in ordered[at + 1 :] + ordered[:at][::-1]:
-        room -= request.cost + 1
+        room -= _further(request, batch[-1]) + 1
         if room < 0:
             break
         batch.append(request)
     return batch
+
+
+def _further(request: Request, before: Request) -> int:
+    """What a request costs beside the one before it."""
+    if isinstance(request, LogProb) and isinstance(before, LogProb) and request.prefix == before.prefix:
+        return len(request.text)
+    return request.cost
 
 
 def _kinship(request: Request) -> tuple[str, int]:

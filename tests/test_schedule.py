@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from conftest import Sums, trials, wander
 
-from audit import Classify, Example, Failed, NotRun, Outcome, probe
+from audit import Classify, Example, Failed, LogProb, NotRun, Number, Outcome, Tokens, probe
 from audit.schedule import drive, pack
 
 
@@ -221,6 +221,32 @@ def test_pack_keeps_to_the_budget_and_takes_the_oldest():
     assert sum(r.cost + 1 for r in batch) <= 101
     assert len(batch) > 1
     assert pack([Classify("x" * 500), Classify("y")], 100) == [Classify("x" * 500)]
+
+
+def test_a_prefix_beside_its_equal_takes_no_room():
+    long, other = "x" * 90, "y" * 90
+    wanted = [LogProb(prefix, str(n)) for n in range(4) for prefix in (long, other)]
+    assert set(pack(wanted, 120)) == {LogProb(long, str(n)) for n in range(4)}
+
+
+def test_probes_that_count_before_they_ask_ask_together():
+    batches = []
+
+    class Reader:
+        def run(self, batch):
+            batches.append(batch)
+            return [Number(1.0) for _ in batch]
+
+    @probe(LogProb, Tokens)
+    def asks(example, rng):
+        """Count, one example longer than the other, and ask."""
+        for turn in range(int(example.id) + 1):
+            yield [Tokens(f"{example.id} {turn}")]
+        yield [LogProb("one long text", example.id)]
+        return Outcome(True)
+
+    assert len(list(drive(trials(4, asks), {"subject": Reader()}))) == 4
+    assert [len(batch) for batch in batches if isinstance(batch[0], LogProb)] == [4]
 
 
 def test_texts_share_nothing_with_labels():

@@ -163,9 +163,16 @@ def expanded(cache: Any, index: torch.Tensor) -> Any:
     new = copy.copy(cache)
     new.layers = [copy.copy(layer) for layer in cache.layers]
     for layer in new.layers:
-        if layer.keys is not None and layer.keys.numel():  # index_select: the cache's own selection is twice as slow
-            layer.keys, layer.values = layer.keys.index_select(0, index), layer.values.index_select(0, index)
+        if layer.keys is not None and layer.keys.numel():
+            layer.keys, layer.values = picked(layer.keys, index), picked(layer.values, index)
     return new
+
+
+def picked(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """rows[index]; of a single row no copy is made, since a layer that grows copies what it holds anyway."""
+    if rows.shape[0] == 1:
+        return rows.expand(len(index), *rows.shape[1:])
+    return rows.index_select(0, index)  # the cache's own selection is twice as slow
 
 
 def row_bytes(cache: Any, tokens: int) -> float:

@@ -127,13 +127,15 @@ class Causal:
         return ((ids[:-1], start - 1), row), tuple(ids[start:])
 
     def tokens(self, texts: list[str], special: list[bool]) -> list[Row]:
-        """Rows of any length, without the token that ends a text."""
-        rows: list[Row | None] = [None] * len(texts)
+        """Rows of any length, without the token that ends a text; equal texts are tokenised once."""
+        made: dict[tuple[str, bool], Row] = {}
         for add in (True, False):
-            at = [i for i, s in enumerate(special) if s is add]
-            for i, row in zip(at, self.weights.encoder.whole([texts[i] for i in at], add) if at else [], strict=True):
-                rows[i] = replace(row, ids=row.ids[: len(row.ids) - self.closing]) if add and self.closing else row
-        return [row for row in rows if row is not None]
+            some = list(dict.fromkeys(text for text, s in zip(texts, special, strict=True) if s is add))
+            for text, row in zip(some, self.weights.encoder.whole(some, add) if some else [], strict=True):
+                made[text, add] = (
+                    replace(row, ids=row.ids[: len(row.ids) - self.closing]) if add and self.closing else row
+                )
+        return [made[key] for key in zip(texts, special, strict=True)]
 
     def rendered(
         self, prompts: list[str], messages: list[tuple[tuple[str, str], ...]] | None = None
