@@ -146,8 +146,3 @@ def jitters(run: Stored, now: Mapping[str, Record]) -> dict[str, float]:
         if moved is not None:
             found[name] = float(f"{moved:.9g}")
     return found
-
-
-def planned(wanted: Spec) -> dict[tuple[str, str], Any]:
-    """The examples of a spec's suites by (suite, id), without a model."""
-    return {(part.suite.name, e.id): e for part in prepare(wanted) for block in part.blocks for e in block.examples}

@@ -1,17 +1,20 @@
-"""Failures of a run as a suite of their own: frozen texts that must be answered rightly from now on."""
+"""Failures of a run as a suite of their own: frozen cases that must come out rightly from now on."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from audit import again, store
+from audit import store
+from audit.casebook import Casebook, Row, collect
 from audit.errors import UsageError
 from audit.gate import stored
-from audit.types import Example, Record
+from audit.kit.frozen import KEPT, PEERS
+from audit.suite import CALIBRATION
 
 SHEET = """\
 title: {{en: "Regressions", zh: "回归用例"}}
@@ -25,19 +28,24 @@ data:
 measures: [{{measure: failure_rate, by: [group]}}]
 severity:
   failure_rate: {{low: 0.0, medium: 0.05, high: 0.2, critical: 0.5}}
-probes:
+{labelling}probes:
 {probes}
 """
 BLOCK = "  - {{name: {name}, load: {name}.jsonl, text: text,{pair} label: {label}, group: group}}"
-ENTRY = "  - {{probe: {probe}, name: {probe}{tail}, data: {name}, title: {{en: {en}, zh: {zh}}}}}"
+ENTRY = "  - {{probe: {probe}, name: {name}, data: {data}, title: {{en: {en}, zh: {zh}}}}}"
 TITLES = {
     "right": ("Cases with a known answer", "有标准答案的用例"),
     "stays": ("Answers that must stay", "应保持不变的回答"),
 }
-PROBES = '''\
-"""Frozen cases: texts on which a model once failed, as they were then."""
+HEAD = '''\
+"""Frozen cases: what a model once got wrong, as it was asked then."""
+
+from pathlib import Path
 
 from audit import Classify, Outcome, probe
+from audit.kit.frozen import frozen
+
+HERE = Path(__file__).parent
 
 
 @probe(Classify)
@@ -56,84 +64,99 @@ def stays(example, rng):
     evidence = {"before": before, "after": example.text, "predicted_before": first.top, "predicted": second.top}
     return Outcome(first.top == second.top, {"changed": int(first.top != second.top)}, evidence)
 '''
+LEFT_OUT = ("suite.yaml", CALIBRATION, "README.md", "__pycache__")
 
 
 def export(folder: Path, out: Path, finding: str = "") -> dict[str, Any]:
     """Write the failed cases of a run as a suite into `out`; says how many, and what could not be frozen, by entry.
 
-    A case can be frozen where its probe asks for a label of one text and left that text as evidence.  UsageError where
-    `out` is not empty, or no case can be frozen.
+    A wrong label, or one that a change turned, is frozen as its text.  Any other failure is frozen as its example and
+    settings, and asked again by its own probe, of which `out` keeps a copy.  UsageError where `out` is not empty, or no
+    case can be frozen.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there already and not empty; name a new folder with --out.")
     run = stored.read(folder)
-    examples = again.planned(again.spec(run.about))
-    needs = {(s["name"], p["name"]): p["needs"] for s in run.about["suites"] for p in s["probes"]}
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    left: Counter[str] = Counter()
-    for record in again.failures(run, finding):
-        example = examples.get((record.suite, record.example))
-        row = _row(record, example) if needs[record.suite, record.entry] == ["Classify"] and example else None
-        if row is None:
-            left[f"{record.suite}/{record.entry}"] += 1
-        else:
-            name = "labelled" if row["label"] is not None else "unlabelled"
-            rows[f"{name}_pairs" if row["pair"] else name].append(row)
-    count = sum(map(len, rows.values()))
-    if not count:
+    book = collect(run, finding)
+    if not book.count:
         raise UsageError(
-            f"{folder}: none of its {sum(left.values())} failed cases can be frozen as a text and its answer."
+            f"{folder}: none of its {book.left.total()} failed cases can be frozen: their data have changed since."
+            if book.left
+            else f"{folder}: no failed case{f' under {finding}' if finding else ''} to freeze."
         )
-    _write(out, run, dict(sorted(rows.items())), count)
-    return {"cases": count, "left": dict(left), "folder": str(out)}
+    _write(out, run, book)
+    return {"cases": book.count, "left": dict(book.left), "folder": str(out)}
 
 
-def _row(record: Record, example: Example) -> dict[str, Any] | None:
-    """One frozen case; None where the evidence does not hold the text."""
-    evidence: Mapping[str, str] = record.outcome.evidence if record.outcome else {}
-    before = _alone(evidence.get("before", example.text), example.pair)
-    text = _alone(evidence["after"], example.pair) if "after" in evidence else before
-    if "after" not in evidence and "gold" not in evidence:
-        return None
-    settings = ", ".join(f"{name} {value}" for name, value in sorted(record.params.items()))
-    return {
-        "id": record.trial,
-        "text": text,
-        "pair": example.pair,
-        "label": evidence.get("gold"),
-        "group": record.entry,
-        "before": before,
-        "settings": settings,
-    }
-
-
-def _alone(shown: str, pair: str) -> str:
-    """The text of evidence without the pair that is shown below it."""
-    return shown.removesuffix(f"\n{pair}") if pair else shown
-
-
-def _block(name: str) -> str:
-    label = "label" if name.startswith("labelled") else "null"
-    return BLOCK.format(name=name, label=label, pair=" pair: pair," if name.endswith("_pairs") else "")
-
-
-def _entry(name: str) -> str:
-    probe = "right" if name.startswith("labelled") else "stays"
-    tail = "_pairs" if name.endswith("_pairs") else ""
-    return ENTRY.format(probe=probe, tail=tail, name=name, en=TITLES[probe][0], zh=TITLES[probe][1])
-
-
-def _write(out: Path, run: stored.Stored, rows: Mapping[str, list[dict[str, Any]]], count: int) -> None:
+def _write(out: Path, run: stored.Stored, book: Casebook) -> None:
     store.create(out)
-    for name, found in rows.items():
-        lines = [json.dumps(row, ensure_ascii=False) for row in found]
-        store.write_text(out / f"{name}.jsonl", "\n".join(lines) + "\n")
+    blocks, entries, probes = [], [], [HEAD]
+    for name, rows in sorted(book.texts.items()):
+        _rows(out / f"{name}.jsonl", rows)
+        blocks.append(_block(name, name.startswith("labelled"), name.endswith("_pairs")))
+        entries.append(_plain(name))
+    for (suite, entry, labelled), rows in sorted(book.asked.items()):
+        name = _name(book, suite, entry, labelled)
+        _rows(out / f"{name}.jsonl", rows)
+        blocks.append(_block(name, labelled, False))
+        title = json.dumps(f"{entry}: frozen cases"), json.dumps(f"{entry}：冻结的用例", ensure_ascii=False)
+        entries.append(ENTRY.format(probe=name, name=name, data=name, en=title[0], zh=title[1]))
+        probes.append(f"{name} = frozen(HERE, {json.dumps(_origin(out, book, suite, entry))})")
+    if book.peers:
+        store.write_json(out / PEERS, book.peers)
     sheet = SHEET.format(
-        count=count,
+        count=book.count,
         model=json.dumps(run.model, ensure_ascii=False).strip('"').replace(":", " "),
         run=run.about["id"],
-        data="\n".join(_block(name) for name in rows),
-        probes="\n".join(_entry(name) for name in rows),
+        data="\n".join(blocks),
+        labelling="".join(_labelling(book)),
+        probes="\n".join(entries),
     )
     store.write_text(out / "suite.yaml", sheet)
-    store.write_text(out / "probes.py", PROBES)
+    store.write_text(out / "probes.py", probes[0] + ("\n\n" + "\n".join(probes[1:]) + "\n" if probes[1:] else ""))
+
+
+def _rows(path: Path, rows: list[Row]) -> None:
+    store.write_text(path, "\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows) + "\n")
+
+
+def _block(name: str, labelled: bool, paired: bool) -> str:
+    return BLOCK.format(name=name, label="label" if labelled else "null", pair=" pair: pair," if paired else "")
+
+
+def _plain(name: str) -> str:
+    probe = "right" if name.startswith("labelled") else "stays"
+    tail = "_pairs" if name.endswith("_pairs") else ""
+    return ENTRY.format(probe=probe, name=f"{probe}{tail}", data=name, en=TITLES[probe][0], zh=TITLES[probe][1])
+
+
+def _name(book: Casebook, suite: str, entry: str, labelled: bool) -> str:
+    """A name for a probe and its data: the entry's, with the suite's where two suites have such an entry."""
+    twice = len({s for s, e, _ in book.asked if e == entry}) > 1
+    both = (suite, entry, not labelled) in book.asked
+    words = [*([suite] if twice else []), entry, *(["unlabelled"] if both and not labelled else [])]
+    name = re.sub(r"\W", "_", "_".join(words))
+    return f"case_{name}" if name in ("right", "stays", "labelled", "unlabelled") or name[0].isdigit() else name
+
+
+def _origin(out: Path, book: Casebook, suite: str, entry: str) -> str:
+    """How the new suite names the probe of an entry; where it is the old suite's own, that suite is kept beside."""
+    part = book.parts[suite]
+    named = next(b.entry.probe for b in part.bound if b.entry.label == entry)
+    if ":" in named:
+        return named
+    kept = out / KEPT / suite
+    if not kept.exists():
+        shutil.copytree(part.suite.folder, kept, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    return f"{suite}:{named}"
+
+
+def _labelling(book: Casebook) -> Iterator[str]:
+    """How a language model labels texts, as the first suite says that says so."""
+    for part in book.parts.values():
+        sheet = part.suite.sheet
+        if sheet.verbalisers:
+            yield f"verbalisers: {json.dumps(sheet.verbalisers, ensure_ascii=False)}\n"
+            if sheet.template:
+                yield f"template: {json.dumps(sheet.template, ensure_ascii=False)}\n"
+            return

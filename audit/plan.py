@@ -12,7 +12,7 @@ from audit.errors import UsageError, nearest
 from audit.models import LoadedModel, LoadOptions
 from audit.say import cannot, say
 from audit.suite import PEERS, Bound, Entry, Suite
-from audit.types import SUBJECT, Classify, Example, Model, Scalar, Trial
+from audit.types import SUBJECT, Classify, Example, Model, Probe, Scalar, Trial
 
 Cell = tuple[tuple[str, Scalar], ...]
 MOST_PEERS = 128  # enough for distances and demonstrations; every trial of an entry is given the same ones
@@ -219,8 +219,11 @@ def aligned(part: Part, subject: LoadedModel) -> list[data.Loaded]:
     UsageError where they are not the model's.
     """
     names = subject.about.get("labels")
-    if not names or Classify not in subject.answers:
-        return part.blocks
+    return renamed(part, names) if names and Classify in subject.answers else part.blocks
+
+
+def renamed(part: Part, names: list[str]) -> list[data.Loaded]:
+    """The data with a classifier's names for its labels, in the blocks of which a label is asked."""
     asking = {n for b in part.bound if Classify in b.probe.needs for n in (b.entry.data, *b.entry.also)}
     return [
         replace(b, examples=data.align(b.examples, names, b.source.load)[0])
@@ -244,7 +247,7 @@ def plan(bound: Bound, part: Part, roles: Mapping[str, Model], seed: int = 0) ->
             return Planned(bound, (), say("helper_cannot", role=role, why=cannot(frozenset({kind}))))
     if entry.data in part.absent:
         return Planned(bound, (), say("no_block", name=entry.data, load=part.absent[entry.data]))
-    examples = list(_wanted(entry, part.blocks))
+    examples = list(wanted(entry, part.blocks))
     if not examples:
         return Planned(bound, (), _no_rows(entry))
     for cell in bound.cells:
@@ -254,12 +257,22 @@ def plan(bound: Bound, part: Part, roles: Mapping[str, Model], seed: int = 0) ->
     if len(refused) == len(bound.cells):
         return Planned(bound, (), refused[bound.cells[0]])
     asked = tuple(data.sample(examples, entry.limit, 0))
-    if PEERS not in inspect.signature(bound.probe.run).parameters:
+    if not has_peers(bound.probe):
         return Planned(bound, asked, None, refused=refused)
-    peers = tuple(data.sample(_inside(entry, part.blocks), MOST_PEERS, seed))
-    if not peers:
+    company = peers(entry, part.blocks, seed)
+    if not company:
         return Planned(bound, (), say("no_peers"))
-    return Planned(bound, asked, None, peers, data.content_hash(peers), refused)
+    return Planned(bound, asked, None, company, data.content_hash(company), refused)
+
+
+def has_peers(probe: Probe) -> bool:
+    """Whether a probe is given in-distribution examples."""
+    return PEERS in inspect.signature(probe.run).parameters
+
+
+def peers(entry: Entry, blocks: list[data.Loaded], seed: int) -> tuple[Example, ...]:
+    """The in-distribution examples that every trial of an entry is given; none where no block is in-distribution."""
+    return tuple(data.sample(_inside(entry, blocks), MOST_PEERS, seed))
 
 
 def _measured(bound: Bound, context: int | None) -> Bound:
@@ -301,10 +314,11 @@ def _inside(entry: Entry, blocks: list[data.Loaded]) -> list[Example]:
     return []
 
 
-def _wanted(entry: Entry, blocks: list[data.Loaded]) -> Iterator[Example]:
-    wanted = {entry.data, *entry.also}
+def wanted(entry: Entry, blocks: list[data.Loaded]) -> Iterator[Example]:
+    """The examples that an entry is about, before its limit."""
+    names = {entry.data, *entry.also}
     for block in blocks:
-        if entry.data is None or wanted & {block.source.name, *block.source.instead}:
+        if entry.data is None or names & {block.source.name, *block.source.instead}:
             for e in block.examples:
                 if entry.language in (None, e.language) and all(e.fields.get(k) == v for k, v in entry.where.items()):
                     yield e
