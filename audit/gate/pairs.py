@@ -57,7 +57,7 @@ def _key(name: str, run: Stored) -> dict[str, Any]:
         "labels": sorted(model.get("labels") or ()),
         "helpers": spec.get("helpers") or [],
         "dtype": model.get("dtype"),
-        "chat_template": model.get("chat_template"),
+        "chat_template": model.get("chat_template") or None,
         "prompt": [spec.get("template") or "", spec.get("verbalisers") or [], spec.get("chat") or "auto"],
         "overlong": spec.get("overlong") or "",
         "decoding": model.get("decoding"),

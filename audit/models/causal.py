@@ -36,7 +36,7 @@ class Causal:
         self.about = weights.about
         tokenizer = weights.encoder.tokenizer
         self.chat = Chat(tokenizer, options.chat, source.reference)
-        self.about["chat_template"] = self.chat.templated
+        self.about["chat_template"] = self.chat.hash
         self.about["notes"] += plain_settings(weights.model, tokenizer)
         self.overlong = options.overlong or "error"
         first = weights.encoder.whole([""])[0].ids

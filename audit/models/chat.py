@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from audit.errors import CannotMeasure, RequestFailed
@@ -19,6 +21,13 @@ class Chat:
         self.wrap_prompts = mode == "always"
         if self.wrap_prompts and not self.templated:
             raise CannotMeasure(f"{place} has no chat template, so --chat always cannot be: use --chat auto or never")
+
+    @property
+    def hash(self) -> str | None:
+        """What tells this template from others; None where none is used."""
+        if not self.templated:
+            return None
+        return hashlib.sha256(json.dumps(self.tokenizer.chat_template, sort_keys=True).encode()).hexdigest()[:12]
 
     def text(self, prompt: str, messages: tuple[tuple[str, str], ...] = ()) -> tuple[str, bool]:
         """The text to continue, and whether special tokens are still to be added (a template writes its own).

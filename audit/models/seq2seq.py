@@ -32,7 +32,7 @@ class Seq2seq:
         self.weights = weights = open_weights(source, "AutoModelForSeq2SeqLM", options)
         self.about = weights.about
         self.chat = Chat(weights.encoder.tokenizer, options.chat, source.reference)
-        self.about["chat_template"] = self.chat.templated
+        self.about["chat_template"] = self.chat.hash
         self.about["notes"] += plain_settings(weights.model, weights.encoder.tokenizer)
         self.about["prefix_reuse"] = "on: an input is encoded once for all its targets"
         self.overlong = options.overlong or "error"

@@ -100,7 +100,7 @@ def test_no_baseline_fails_unless_the_policy_says_otherwise(runs, tmp_path):
         ({"plan": {"hash": "q"}}, "probe: p then, q now"),
         ({"data": {"hash": "e"}}, "data: d then, e now"),
         ({"model": {"dtype": "bfloat16"}}, "dtype: float32 then, bfloat16 now"),
-        ({"model": {"chat_template": True}}, "chat_template: None then, True now"),
+        ({"model": {"chat_template": "1f"}}, "chat_template: None then, 1f now"),
     ],
 )
 def test_what_cannot_be_compared_is_named_and_gets_no_number(runs, tmp_path, changed, said):
@@ -112,6 +112,13 @@ def test_what_cannot_be_compared_is_named_and_gets_no_number(runs, tmp_path, cha
     assert all(change.difference.value is None for change in found.changes["previous"])
     ignored = f"baseline: {{source: then, ignore: [{said.partition(':')[0]}]}}\n"
     assert judged(other, regression(head=ignored), tmp_path).lights[0].question is not None
+
+
+def test_two_chat_templates_are_not_comparable(tmp_path):
+    then, now = (made.one(tmp_path / key, n=40, model={"chat_template": key}) for key in ("1f", "2e"))
+    found = judged(now, regression(), tmp_path, then)
+    assert "chat_template: 1f then, 2e now" in found.lights[0].why["en"]
+    assert found.lights[0].question is None
 
 
 def test_another_measure_card_is_not_comparable(runs, tmp_path):

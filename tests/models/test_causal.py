@@ -258,6 +258,17 @@ def test_messages_go_through_the_template_without_a_second_beginning(chatty):
     assert said.text == plain.continued("", 6)[0]
 
 
+def test_two_templates_are_told_apart(chatty):
+    """Runs under different templates are not comparable, so it is not enough to know that there is one."""
+    first = load(str(chatty)).about["chat_template"]
+    assert first == load(str(chatty)).about["chat_template"]
+    tokenizer = AutoTokenizer.from_pretrained(chatty)
+    tokenizer.chat_template = TEMPLATE.replace("assistant:", "assistant>")
+    tokenizer.save_pretrained(chatty)
+    assert load(str(chatty)).about["chat_template"] not in (first, None, True)
+    assert load(str(chatty), options=LoadOptions(chat="never")).about["chat_template"] is None
+
+
 def test_a_template_that_refuses_fails_that_request_alone(chatty):
     bad, good = load(str(chatty)).run(
         [Generate(messages=(("system", "x"),), limit=2), Generate(messages=(("user", "x"),), limit=2)]
