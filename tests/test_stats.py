@@ -40,7 +40,24 @@ def test_wilson_and_clopper_pearson_equal_statsmodels(events, n):
     assert stats.wilson(events, n) == pytest.approx(proportion_confint(events, n, method="wilson"), abs=1e-12)
     assert stats.clopper_pearson(events, n) == pytest.approx(proportion_confint(events, n, method="beta"), abs=1e-9)
     found = stats.proportion([1] * events + [0] * (n - events))
-    assert (found.low, found.high) == pytest.approx(stats.wilson(events, n))
+    low, high = stats.wilson(events, n)
+    exact = proportion_confint(events, n, alpha=0.1, method="beta")  # each side at 95%
+    assert (found.low, found.high) == pytest.approx((min(low, exact[0]), max(high, exact[1])))
+
+
+@pytest.mark.parametrize("n", [4, 8, 12, 24, 60, 400])
+def test_a_proportion_on_its_limit_is_rarely_put_beyond_it(n):
+    """Exactly, by enumeration: each bound errs in at most 5% of samples, which Wilson's alone does not keep."""
+    counts = np.arange(n + 1)
+    found = [stats.proportion([1] * k + [0] * (n - k)) for k in counts]
+    wilson = [stats.wilson(k, n) for k in counts]
+    worst = {"proportion": 0.0, "wilson": 0.0}
+    for limit in (0.01, 0.02, 0.05, 0.1, 0.3, 0.5, 0.9, 0.95, 0.98):
+        chances = binom.pmf(counts, n, limit)
+        for name, lows in (("proportion", [f.low for f in found]), ("wilson", [w[0] for w in wilson])):
+            worst[name] = max(worst[name], chances[np.array(lows) > limit].sum())
+        assert chances[np.array([f.high for f in found]) < limit].sum() <= 0.05 + 1e-9
+    assert worst["proportion"] <= 0.05 + 1e-9 < worst["wilson"]
     assert (found.n, found.clusters, found.method) == (n, n, "wilson")
 
 
@@ -403,6 +420,68 @@ def test_coverage_of_the_median():
     values = np.random.default_rng(13).exponential(1, (SAMPLES, 101))
     found = [stats.median(row) for row in values]
     assert TOLERATED[0] <= covered(found, math.log(2)) <= TOLERATED[1]
+
+
+def binned(generator, gap, n, clusters=None):
+    """(rows, 15) confidence minus correctness, each row's in the column of its confidence; and the bins' true gaps."""
+    said = generator.beta(5, 1.5, n) if clusters is None else np.repeat(generator.beta(5, 1.5, clusters), n // clusters)
+    right = generator.random(n) < np.clip(said - gap, 0, 1)
+    table = np.zeros((n, 15))
+    table[np.arange(n), np.searchsorted(np.arange(1, 15) / 15, said)] = said - right
+    return table
+
+
+@pytest.mark.parametrize(
+    ("gap", "n", "clusters", "most"),
+    [(0.03, 1000, None, 0.985), (0.1, 1000, None, 0.965), (0.1, 400, None, 0.965), (0.1, 800, 200, 0.965)],
+)
+def test_coverage_of_folded_means(gap, n, clusters, most):
+    """Near zero, where the lower bound is mostly 0, the interval is conservative."""
+    generator = np.random.default_rng(21)
+    names = None if clusters is None else np.repeat(range(clusters), n // clusters)
+    found = [stats.folded(binned(generator, gap, n, clusters), names) for _ in range(SAMPLES)]
+    said = np.random.default_rng(22).beta(5, 1.5, 2_000_000)
+    truth = float((said - np.clip(said - gap, 0, 1)).mean())  # the gap has one sign, so the bins' gaps add up
+    assert TOLERATED[0] <= covered(found, truth) <= most
+
+
+def test_noise_alone_is_no_gap_where_a_bootstrap_always_sees_one():
+    """A perfectly calibrated subject: the plain bootstrap of the same sum never covers the truth, 0."""
+    generator = np.random.default_rng(23)
+    tables = [binned(generator, 0.0, 400) for _ in range(300)]
+    assert np.mean([stats.folded(t).low == 0 for t in tables]) >= 0.95
+    plain = [stats.bootstrap_sums(t, lambda sums: np.abs(sums).sum(axis=-1) / 400) for t in tables[:40]]
+    assert max(e.low > 0 for e in plain)
+    assert np.mean([e.low > 0 for e in plain]) > 0.9
+
+
+def correlation(table):
+    first, second = (table - table.mean(axis=0)).T
+    return float(first @ second / math.sqrt((first @ first) * (second @ second)))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_coverage_of_the_bootstrap_by_calls(size):
+    """Of a correlation, 0.6 within and between clusters of rows."""
+    generator = np.random.default_rng(24)
+    found = []
+    for _ in range(SAMPLES):
+        shared = np.repeat(generator.normal(0, 1, (120, 2)), size, axis=0)
+        first, second = (shared + generator.normal(0, 0.5 * (size > 1), shared.shape)).T
+        table = np.stack([first, 0.6 * first + 0.8 * second], axis=1)
+        names = np.repeat(range(120), size) if size > 1 else None
+        found.append(stats.bootstrap_rows(correlation, table, names, seed=len(found), replicates=250))
+    assert TOLERATED[0] <= covered(found, 0.6) <= TOLERATED[1]
+
+
+@pytest.mark.parametrize("cluster", [None, "cluster"])
+def test_the_bootstrap_of_frames_and_of_rows_are_one(cluster):
+    generator = np.random.default_rng(25)
+    frame = pd.DataFrame(generator.normal(size=(60, 2)), columns=["a", "b"]).assign(cluster=np.repeat(range(20), 3))
+    whole = stats.bootstrap(lambda f: correlation(f[["a", "b"]].to_numpy()), frame, cluster)
+    rows = stats.bootstrap_rows(correlation, frame[["a", "b"]], frame.get(cluster) if cluster else None)
+    assert (rows.value, rows.low, rows.high) == pytest.approx((whole.value, whole.low, whole.high))
+    assert (rows.n, rows.clusters, rows.method) == (whole.n, whole.clusters, whole.method)
 
 
 # --- stopping early -----------------------------------------------------------------------------------------------

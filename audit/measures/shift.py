@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from audit import stats
+from audit.measures.calibration import BINS, equal_widths, expected_gap
 from audit.measures.columns import BINARY, COUNT, OPTIONAL_CLUSTER, PROBABILITY, Column
-from audit.measures.define import Result, Terms, explained, measure, solve
+from audit.measures.define import Interval, Result, Terms, explained, measure, solve
 from audit.measures.rates import bounded, clusters, flat
 from audit.types import Estimate
 
-BINS = 15
 ONE_SIDE = "only one kind of row: needs both is_ood 0 and is_ood 1"
 
 
@@ -114,6 +114,15 @@ def _reliability(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return points
 
 
+def _side_ece(at: int) -> Interval:
+    """The interval of one side's expected calibration error."""
+
+    def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
+        return expected_gap(equal_widths)(_sides(frame)[at], confidence, seed)
+
+    return interval
+
+
 def _ece(side: pd.DataFrame) -> float | None:
     if not len(side):
         return None
@@ -125,8 +134,8 @@ CALIBRATION = {
     "overconfidence_shift": Result("lower", 0.0, "points", interval=_overconfidence),
     "overconfidence_in": Result("zero", 0.0, "points", lambda f: _mask(f, 0), undefined=ONE_SIDE),
     "overconfidence_out": Result("zero", 0.0, "points", lambda f: _mask(f, 1), undefined=ONE_SIDE),
-    "ece_in": Result("lower", 0.0, "proportion", undefined=ONE_SIDE),
-    "ece_out": Result("lower", 0.0, "proportion", undefined=ONE_SIDE),
+    "ece_in": Result("lower", 0.0, "proportion", undefined=ONE_SIDE, interval=_side_ece(0)),
+    "ece_out": Result("lower", 0.0, "proportion", undefined=ONE_SIDE, interval=_side_ece(1)),
     "reliability": Result(none="a table"),
 }
 

@@ -13,6 +13,7 @@ from audit.stats.compare import (
     paired_bootstrap,
     smallest_detectable,
 )
+from audit.stats.folded import folded
 from audit.stats.intervals import (
     Clustered,
     by_cluster,
@@ -24,7 +25,7 @@ from audit.stats.intervals import (
     ratio,
     wilson,
 )
-from audit.stats.resampling import bca, bootstrap, bootstrap_ratio, bootstrap_sums, resample, weights
+from audit.stats.resampling import bca, bootstrap, bootstrap_ratio, bootstrap_rows, bootstrap_sums, resample, weights
 from audit.stats.sequence import confidence_sequence
 
 __all__ = [
@@ -32,12 +33,14 @@ __all__ = [
     "bca",
     "bootstrap",
     "bootstrap_ratio",
+    "bootstrap_rows",
     "bootstrap_sums",
     "by_cluster",
     "clopper_pearson",
     "confidence_sequence",
     "difference",
     "difference_of",
+    "folded",
     "holm",
     "mcnemar",
     "mean",

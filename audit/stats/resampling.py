@@ -138,24 +138,62 @@ def bootstrap(
     The jackknife leaves out one cluster, or one of 60 groups of clusters where there are more.  Replicates in which the
     statistic is undefined (None) are left out and counted in the method; no interval where that is most of them.
     """
-    value = statistic(frame)
     parts = pieces(frame, cluster)
-    count = len(parts)
+
+    def take(drawn: np.ndarray) -> float | None:
+        return statistic(resample(frame, parts, drawn, cluster))
+
+    return _resampled(
+        take, statistic(frame), (len(frame), len(parts), cluster is not None), confidence, seed, replicates
+    )
+
+
+def bootstrap_rows(
+    statistic: Callable[[Floats], float | None],
+    table: ArrayLike,
+    clusters: Any = None,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    replicates: int = 400,
+) -> Estimate:
+    """`bootstrap` of a statistic of plain numbers (rows, k) in any order: the same draws, at a tenth of the time."""
+    whole = np.asarray(table, dtype=float)
+    names = None if clusters is None else pd.Series(clusters)
+    if names is not None and names.nunique() == len(names):
+        names = None
+    parts = None if names is None else pieces(names.to_frame("cluster"), "cluster")
+
+    def take(drawn: np.ndarray) -> float | None:
+        return statistic(whole[drawn if parts is None else np.concatenate([parts[i] for i in drawn])])
+
+    size = len(whole), len(whole) if parts is None else len(parts), parts is not None
+    return _resampled(take, statistic(whole), size, confidence, seed, replicates)
+
+
+def _resampled(
+    take: Callable[[np.ndarray], float | None],
+    value: float | None,
+    size: tuple[int, int, bool],
+    confidence: float,
+    seed: int,
+    replicates: int,
+) -> Estimate:
+    """The BCa interval of what `take` gives for drawn clusters; `size`: rows, clusters, are they named."""
+    rows, count, named = size
     if value is None or count < 2:
         why = "undefined" if value is None else ONE_CLUSTER
-        return Estimate(value, None, None, len(frame), count, why, confidence)
+        return Estimate(value, None, None, rows, count, why, confidence)
     generator = np.random.default_rng(seed)
     draws = [generator.integers(0, count, count) for _ in range(replicates)]
-    found = _defined(statistic(resample(frame, parts, drawn, cluster)) for drawn in draws)
+    found = _defined(take(drawn) for drawn in draws)
     if len(found) < replicates / 2:
-        return Estimate(float(value), None, None, len(frame), count, "undefined in most replicates", confidence)
+        return Estimate(float(value), None, None, rows, count, "undefined in most replicates", confidence)
     folds = np.arange(count) % min(count, JACKKNIFE) if count <= JACKKNIFE else generator.permutation(count) % JACKKNIFE
-    left = _defined(
-        statistic(resample(frame, parts, np.flatnonzero(folds != f), cluster)) for f in range(folds.max() + 1)
-    )
+    left = _defined(take(np.flatnonzero(folds != f)) for f in range(folds.max() + 1))
     low, high, name = bca(float(value), found, left if len(left) else found[:1], confidence)
-    method = f"{'cluster ' if cluster else ''}bootstrap, {name}, {len(found)} of {replicates} replicates"
-    return Estimate(float(value), low, high, len(frame), count, method, confidence)
+    method = f"{'cluster ' if named else ''}bootstrap, {name}, {len(found)} of {replicates} replicates"
+    return Estimate(float(value), low, high, rows, count, method, confidence)
 
 
 def _defined(values: Iterable[float | None]) -> Floats:
