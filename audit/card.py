@@ -9,7 +9,7 @@ from typing import Any
 
 from audit import store
 from audit.errors import UsageError
-from audit.gate import stored
+from audit.gate import files, stored
 from audit.gate.clean import markdown
 from audit.gate.stored import Stored
 from audit.types import Finding
@@ -79,8 +79,7 @@ def _lines(run: Stored, text: Mapping[str, str], language: str) -> Iterator[str]
     if len(worst) > WORST:
         yield f"- {text['more'].format(count=len(worst) - WORST)}"
     yield ""
-    if (run.folder / "gate.json").exists():
-        gate = store.read_json(run.folder / "gate.json")
+    if gate := files.current(run.folder):
         yield f"{text['gate']} {markdown(gate['policy']['name'])}: {markdown(gate['summary'][language])}"
         yield ""
     model = about["model"]

@@ -173,5 +173,32 @@ def test_a_card_says_what_the_gate_says(home, tmp_path, capsys):
     policy.write_text("version: 1\nrules:\n  - {id: r, select: {measure: flip_rate}, limit: {max: 0.01}}\n")
     audit(capsys, "gate", home / "out", "--policy", policy)
     card.write(home / "out", tmp_path / "README.md")
-    assert "Release gate release: Gate violated" in (tmp_path / "README.md").read_text("utf-8").replace("\\", "")
+    assert "Release gate release: Gate not passed" in (tmp_path / "README.md").read_text("utf-8").replace("\\", "")
     assert run.conclude(home / "out")
+
+
+def test_a_gate_from_before_the_noise_floor_is_outdated(home, tmp_path, capsys):
+    """Judged, then the noise floor is measured: page, card and terminal say so until it is judged again."""
+    import shutil
+
+    folder = tmp_path / "out"
+    shutil.copytree(home / "out", folder)
+    (folder / "noise.json").unlink()
+    policy = tmp_path / "release.yaml"
+    policy.write_text("version: 1\nrules:\n  - {id: r, select: {measure: flip_rate}, limit: {max: 0.01}}\n")
+    assert audit(capsys, "gate", folder, "--policy", policy)[0] == 1
+    assert "<title>Gate not passed" in (folder / "report.html").read_text("utf-8")
+    code, _, err = audit(capsys, "report", folder)
+    assert (code, "outdated" in err) == (0, False)
+    store.write_json(folder / "noise.json", store.read_json(home / "out" / "noise.json"))
+    code, _, err = audit(capsys, "report", folder)
+    assert (code, "gate.json is outdated" in err) == (0, True)
+    for name, said in (("report.html", "measured after the gate was judged"), ("report.zh.html", "裁决之后测量")):
+        page = (folder / name).read_text("utf-8")
+        assert said in page
+        assert "Gate not passed" not in page
+        assert "门禁未通过" not in page
+    card.write(folder, tmp_path / "README.md")
+    assert "Gate" not in (tmp_path / "README.md").read_text("utf-8").replace("Release gate", "Gate")
+    assert audit(capsys, "gate", folder, "--policy", policy)[0] == 1
+    assert "<title>Gate not passed" in (folder / "report.html").read_text("utf-8")

@@ -41,7 +41,7 @@ def test_the_fixture_measures_and_judges(home):
     (home / "release.yaml").write_text(POLICY.format(most=0.05))
     done = run("--audit-policy", "release.yaml", cwd=home)
     assert done.returncode == 1
-    assert "Gate violated" in done.stdout
+    assert "Gate not passed" in done.stdout
 
 
 def test_checks_of_a_stored_run_are_items(home):

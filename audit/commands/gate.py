@@ -59,7 +59,7 @@ def _day(text: str | None) -> datetime.date:
         raise UsageError(f"--today {text!r} is no day: write YYYY-MM-DD.") from None
 
 
-def written(judgement: Judgement, junit: Path | None, sarif: Path | None, markdown: Path | None) -> None:
+def written(judgement: Judgement, junit: Path | None, sarif: Path | None, markdown: Path | None, lang: str) -> None:
     """gate.json, the JUnit file, and the others that were asked for; then the report again, which shows the gate."""
     from audit import report
     from audit.gate import files
@@ -72,7 +72,7 @@ def written(judgement: Judgement, junit: Path | None, sarif: Path | None, markdo
     if sarif is not None:
         sarif_file.write(judgement, sarif, __version__)
     if markdown is not None:
-        markdown_file.write(judgement, markdown)
+        markdown_file.write(judgement, markdown, lang)
     report.write(judgement.run.folder)
 
 
@@ -81,18 +81,21 @@ def lines(judgement: Judgement, language: str, annotate: bool | None) -> Iterato
     from audit.gate.clean import line
     from audit.gate.files import status_word
     from audit.gate.markdown import notes
+    from audit.gate.words import say, word
 
     def told(light: Light) -> str:
-        blocks = {"blocks": " (blocks)", "violates": ""}.get(light.effect, f" ({light.rule.level})")
-        word = status_word(light.status, language)
-        return line(f"{MARKS[light.status]} {word}{blocks}  {light.rule.id}  {light.name}: {light.why[language]}")
+        level = say("level", level=word(light.rule.level))[language]
+        blocks = {"blocks": say("blocks")[language], "violates": ""}.get(light.effect, level)
+        said = status_word(light.status, language)
+        return line(f"{MARKS[light.status]} {said}{blocks}  {light.rule.id}  {light.name}: {light.why[language]}")
 
     for light in sorted(judgement.lights, key=lambda light: ORDER.index(light.effect)):
         if light.status != "met":
             yield told(light)
     for waiver, state in judgement.waivers:
         if state != "active":
-            yield line(f"waiver of {waiver.rule} ({waiver.owner}, until {waiver.expires}): {state}")
+            about = {"rule": waiver.rule, "owner": waiver.owner, "expires": waiver.expires}
+            yield line(say("waiver_line", **about, state=word(state))[language])
     yield line(judgement.summary[language])
     if annotate or (annotate is None and os.environ.get("GITHUB_ACTIONS") == "true"):
         yield from notes(judgement)
@@ -108,7 +111,7 @@ def finish(
     """Write the files, say what the gate says, and give the exit code."""
     from audit.gate.files import tree
 
-    written(judgement, *files)
+    written(judgement, *files, lang)
     if as_json:
         json.dump(tree(judgement), sys.stdout, ensure_ascii=False, indent=1)
         sys.stdout.write("\n")
@@ -121,7 +124,9 @@ def finish(
 @click.command()
 @click.argument("run", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print gate.json on stdout in place of lines.")
-@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of stdout.")
+@click.option(
+    "--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of stdout and Markdown."
+)
 def gate(
     run: Path, policy: Path, baselines: tuple[str, ...], junit: Path | None, sarif: Path | None, markdown: Path | None,
     annotations: bool | None, today: str | None, as_json: bool, lang: str,

@@ -61,10 +61,19 @@ def _noise(folder: Path) -> None:
 
     done = noise(folder)
     report.write(folder)
+    _outdated(folder)
     for variant in done["variants"]:
         moved = max(variant.get("moved", {}).values(), default=0.0)
         told = variant.get("reason") or f"the largest move of a finding is {moved:.3g}"
         click.echo(one_line(f"noise floor, other {variant['name']}: {told}"), err=True)
+
+
+def _outdated(folder: Path) -> None:
+    """Say on stderr where gate.json was judged before the findings or the noise floor that are there now."""
+    from audit.gate import files
+
+    if (folder / "gate.json").exists() and files.current(folder) is None:
+        click.echo(f"{folder / 'gate.json'} is outdated and not shown: run `python -m audit gate` again.", err=True)
 
 
 def finish(folder: Path, lang: str, as_json: bool, code: Exit = Exit.DONE) -> int:
@@ -80,6 +89,7 @@ def finish(folder: Path, lang: str, as_json: bool, code: Exit = Exit.DONE) -> in
     except AuditError as error:
         failed = error
     pages = report.write(folder)
+    _outdated(folder)
     content = json.loads((folder / "findings.json").read_text("utf-8"))
     if as_json:
         json.dump(content, sys.stdout, ensure_ascii=False, indent=1)

@@ -7,7 +7,8 @@
     exit        0 | 1 | 4 | 5 (audit.errors.Exit; the text and the exit code come from this one object)
     summary     {en, zh}: one sentence for the top of the page
     policy      {name, file, hash, confidence, corrected}: `corrected` counts the comparisons of Holm's family
-    run         {id, model, revision, weights_hash, findings}: `findings` is the SHA-256 of the findings.json judged
+    run         {id, model, revision, weights_hash, findings, noise}: the SHA-256 of the findings.json that was judged
+                and of the noise.json it was judged by (null without one); where they change, so must the judgement
     baselines   [{name ("previous" | "pinned"), source, id, model, revision, reason, missing ({en, zh} or null)}]
     counts      {violated, inconclusive, not_run, error, not_comparable, waived, met, blocking}: of verdicts
     rules       [{id, kind ("limit" | "regression"), level ("fail" | "warn" | "info"), status (its worst verdict's),

@@ -41,7 +41,7 @@ def tree(judgement: Judgement) -> dict[str, Any]:
             "confidence": policy.defaults.confidence,
             "corrected": judgement.corrected,
         },
-        "run": {"id": run["id"], **_model(run), "findings": _digest(judgement.run.folder / "findings.json")},
+        "run": {"id": run["id"], **_model(run), **_judged(judgement.run.folder)},
         "baselines": [_baseline(reference) for reference in judgement.references],
         "counts": judgement.counts,
         "rules": _rules(judgement),
@@ -49,6 +49,20 @@ def tree(judgement: Judgement) -> dict[str, Any]:
         "waivers": [{**waiver.model_dump(mode="json"), "state": state} for waiver, state in judgement.waivers],
         "changes": {name: [change_row(c) for c in changes] for name, changes in judgement.changes.items()},
     }
+
+
+def current(folder: Path) -> dict[str, Any] | None:
+    """gate.json of a run; None where there is none, or it was judged by other findings or another noise floor."""
+    path = folder / "gate.json"
+    found = store.read_json(path) if path.exists() else {}
+    judged, now = found.get("run") or {}, _judged(folder)
+    return found if found.get("schema") == SCHEMA and {key: judged.get(key) for key in now} == now else None
+
+
+def _judged(folder: Path) -> dict[str, str | None]:
+    """Hashes of what a judgement rests on beside the records."""
+    noise = folder / "noise.json"
+    return {"findings": _digest(folder / "findings.json"), "noise": _digest(noise) if noise.exists() else None}
 
 
 def _digest(path: Path) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from audit import document, store
-from audit.gate.change import Change
+from audit.gate import words
 from audit.gate.clean import line, markdown
 from audit.gate.judge import Judgement, Light
+from audit.gate.words import say
 
 MOST = 1 << 20  # bytes: a step summary may have no more
 ROWS = 400
@@ -34,14 +35,13 @@ def write(judgement: Judgement, path: Path, language: str = "en") -> None:
 def text(judgement: Judgement, language: str = "en") -> str:
     """At most 1 MiB: the summary, every check (the worst first), what changed, the waivers."""
     parts = [*_head(judgement, language), *_checks(judgement, language), *_changes(judgement, language)]
-    parts += _waivers(judgement)
+    parts += _waivers(judgement, language)
     kept: list[str] = []
     size = 0
     for part in parts:
         size += len(part.encode("utf-8", "replace")) + 1
         if size > MOST - 1000:
-            kept.append("")
-            kept.append("*Cut here: the whole of it is in gate.json.*")
+            kept += ["", say("md_cut")[language]]
             break
         kept.append(part)
     return "\n".join(kept) + "\n"
@@ -51,27 +51,32 @@ def _head(judgement: Judgement, language: str) -> Iterator[str]:
     yield f"## {STATES[judgement.state]} audit: {markdown(judgement.summary[language])}"
     yield ""
     model, policy = markdown(judgement.run.model), markdown(judgement.policy.name)
-    yield f"Model {model}, policy {policy}, run {judgement.run.about['id']}."
+    yield say("md_about", model=model, policy=policy, run=judgement.run.about["id"])[language]
     for reference in judgement.references:
-        seen = markdown(reference.run.model) if reference.run else markdown(f"missing: {reference.missing}")
-        yield f"Compared with {reference.name}: {seen}."
+        seen = reference.run.model if reference.run else say("md_missing", why=reference.missing)[language]
+        yield say("md_against", name=words.baseline(reference.name), seen=markdown(seen))[language]
     yield ""
 
 
+def _table(language: str, *columns: str) -> Iterator[str]:
+    yield f"| {' | '.join(say(f'md_{name}')[language] if name else '' for name in columns)} |"
+    yield "|" + "---|" * len(columns)
+
+
 def _checks(judgement: Judgement, language: str) -> Iterator[str]:
-    yield "| | rule | finding | why |"
-    yield "|---|---|---|---|"
+    yield from _table(language, "", "rule", "finding", "why")
     lights = sorted(judgement.lights, key=lambda light: (ORDER.index(light.effect), light.status == "met"))
     for light in lights[:ROWS]:
         yield _row(light, language)
     if len(lights) > ROWS:
-        yield f"| | | {len(lights) - ROWS} more | see gate.json |"
+        more = say("md_more", count=len(lights) - ROWS)[language]
+        yield f"| | | {more} | {say('md_see')[language]} |"
     yield ""
 
 
 def _row(light: Light, language: str) -> str:
-    mark = f"{MARKS[light.status]} {light.status.replace('_', ' ')}"
-    blocks = " (blocks)" if light.effect == "blocks" else ""
+    mark = f"{MARKS[light.status]} {words.word(light.status)[language]}"
+    blocks = say("blocks")[language] if light.effect == "blocks" else ""
     cells = (markdown(light.rule.id), markdown(light.name), markdown(light.why[language]))
     return f"| {mark}{blocks} | {' | '.join(cells)} |"
 
@@ -80,29 +85,24 @@ def _changes(judgement: Judgement, language: str) -> Iterator[str]:
     for name, changes in judgement.changes.items():
         moved = [change for change in changes if change.verdict in ("worse", "better")]
         lost = sum(change.verdict == "not_comparable" for change in changes)
-        yield f"### Since {name}: {len(moved)} of {len(changes)} findings changed, {lost} not comparable"
+        counts = {"moved": len(moved), "all": len(changes), "lost": lost}
+        yield f"### {say('md_since', name=words.baseline(name), **counts)[language]}"
         yield ""
         if moved:
-            yield from _table(moved[:ROWS], language)
+            yield from _table(language, "finding", "change")
+            for change in moved[:ROWS]:
+                yield f"| {markdown(change.finding.id)} | {markdown(change.why[language])} |"
+            yield ""
 
 
-def _table(changes: list[Change], language: str) -> Iterator[str]:
-    yield "| finding | change |"
-    yield "|---|---|"
-    for change in changes:
-        yield f"| {markdown(change.finding.id)} | {markdown(change.why[language])} |"
-    yield ""
-
-
-def _waivers(judgement: Judgement) -> Iterator[str]:
+def _waivers(judgement: Judgement, language: str) -> Iterator[str]:
     if judgement.waivers:
-        yield "### Waivers"
+        yield f"### {say('md_waivers')[language]}"
         yield ""
-        yield "| rule | state | expires | owner | approved by | reason |"
-        yield "|---|---|---|---|---|---|"
+        yield from _table(language, "rule", "state", "expires", "owner", "approved", "reason")
     for waiver, state in judgement.waivers:
-        cells = (waiver.rule, state, str(waiver.expires), waiver.owner, waiver.approved_by, waiver.reason)
-        yield f"| {' | '.join(map(markdown, cells))} |"
+        about = (str(waiver.expires), waiver.owner, waiver.approved_by, waiver.reason)
+        yield f"| {' | '.join(map(markdown, (waiver.rule, words.word(state)[language], *about)))} |"
 
 
 def notes(judgement: Judgement) -> Iterator[str]:

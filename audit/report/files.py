@@ -45,7 +45,10 @@ def read(folder: Path) -> Run:
 
 
 def beside(run: Run, name: str) -> tuple[Mapping[str, Any] | None, str]:
-    """gate.json or noise.json of this run; else None and why: "json", "schema", "stale" (of other findings), or ""."""
+    """gate.json or noise.json of this run; else None and why: "json", "schema", "stale", "noise", or "".
+
+    stale: made of other findings.  noise: judged before the noise floor was measured, or by another one.
+    """
     path = run.folder / name
     if not path.is_file():
         return None, ""
@@ -58,7 +61,15 @@ def beside(run: Run, name: str) -> tuple[Mapping[str, Any] | None, str]:
     about = tree.get("run")
     told = about if isinstance(about, Mapping) else {"id": about}
     same = told.get("id") == run.about.get("id") and told.get("findings", run.digest) == run.digest
-    return (tree, "") if same else (None, "stale")
+    if not same:
+        return None, "stale"
+    return (None, "noise") if name == "gate.json" and told.get("noise") != _digest(run.folder) else (tree, "")
+
+
+def _digest(folder: Path) -> str | None:
+    """A hash of the run's noise floor; None where none was measured."""
+    path = folder / "noise.json"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def records(folder: Path, trials: Collection[str]) -> dict[str, Record]:

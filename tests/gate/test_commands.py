@@ -40,8 +40,8 @@ def audit(capsys, *words) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("rule", "code", "said"),
     [
-        ("limit: {max: 0.4}", 0, "Gate met"),
-        ("limit: {max: 0.1}", 1, "Gate violated"),
+        ("limit: {max: 0.4}", 0, "Gate passed: 2 of 2 checks are met."),
+        ("limit: {max: 0.1}", 1, "Gate not passed: 2 of 2 checks are violated."),
         ("limit: {max: 0.2}, on_inconclusive: fail", 4, "Gate not passed"),
         ("regression: {max_worse: 0.02}", 4, "no baseline to compare with"),
     ],

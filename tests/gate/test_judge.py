@@ -52,7 +52,9 @@ def test_limits(runs, tmp_path, rule, status, code):
     found = judged(runs / "worse", limit(rule), tmp_path)
     assert {light.status for light in found.lights} == {status}
     assert found.exit == code
-    assert found.summary["en"].startswith({0: "Gate met", 1: "Gate violated", 4: "Gate not passed"}[code])
+    assert found.summary["en"].startswith(
+        {0: "Gate passed", 1: "Gate not passed", 4: "Gate not passed: nothing is violated"}[code]
+    )
 
 
 def test_inconclusive_says_how_many_items_would_decide(runs, tmp_path):

@@ -211,6 +211,16 @@ def test_markdown_holds_no_markup_of_others(judgement):
     assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in text if c != "\n" and c != "\ufe0f")
 
 
+def test_markdown_and_terminal_speak_chinese(judgement):
+    text = markdown.text(judgement, "zh")
+    assert "门禁未通过" in text
+    assert "| 规则 | 结果 | 原因 |" in text
+    assert "### 豁免" in text
+    for word in ("violated", "Waivers", "Compared", "Model", "blocks", "active"):
+        assert word not in text, word
+    assert not any("(blocks)" in said or "(warn)" in said for said in lines(judgement, "zh", False))
+
+
 def test_markdown_is_cut_below_a_mebibyte(judgement, monkeypatch):
     monkeypatch.setattr(markdown, "MOST", 1700)
     text = markdown.text(judgement)

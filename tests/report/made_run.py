@@ -269,10 +269,12 @@ def gate(folder: Path, state: str = "violated", *, times: int = 1, blocking: int
          "expires": "2020-01-01", "max_value": None, "min_value": None, "state": "expired"},
     ]  # fmt: skip
     digest = hashlib.sha256((folder / "findings.json").read_bytes()).hexdigest()
+    floor = folder / "noise.json"
+    measured = hashlib.sha256(floor.read_bytes()).hexdigest() if floor.exists() else None
     tree = {
         "schema": 1, "state": state, "exit": 1, "summary": {"en": "", "zh": ""},
         "policy": {"name": "release", "file": "release.yaml", "hash": "ab12", "confidence": 0.95, "corrected": 4},
-        "run": {"id": "5eed5eed", "findings": digest},
+        "run": {"id": "5eed5eed", "findings": digest, "noise": measured},
         "baselines": [_baseline("previous", None), _baseline("pinned", "there is no such folder")],
         "counts": {"violated": 1, "inconclusive": 2, "not_run": 1, "met": 1, "blocking": blocking},
         "rules": [_rule(*row) for row in names + ([("soft", "met", "warns", "warn")] if asked else [])],

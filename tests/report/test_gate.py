@@ -18,8 +18,8 @@ from audit import report
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     home = build(tmp_path_factory.mktemp("judged"), 3)
-    gate(home)
     noise(home)
+    gate(home)
     report.write(home)
     return home
 
@@ -153,6 +153,19 @@ def test_a_gate_from_before_the_last_findings_is_not_shown(tmp_path):
     page = report.render(home, "en")
     assert "Gate passed" not in page
     assert "made from other findings" in page
+
+
+def test_a_gate_from_before_the_noise_floor_is_not_shown(tmp_path):
+    home = build(tmp_path, 2)
+    gate(home, state="met")
+    noise(home)
+    for language, said in (("en", "measured after the gate was judged"), ("zh", "在门禁裁决之后测量")):
+        page = report.render(home, language)
+        assert said in page
+        assert "Gate passed" not in page
+        assert "门禁通过" not in page
+    gate(home, state="met")
+    assert "Gate passed" in report.render(home, "en")
 
 
 def test_hostile_text_of_policy_and_baseline_stays_text(folder, english):
