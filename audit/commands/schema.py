@@ -15,10 +15,11 @@ TIMES = ("command", "started", "finished", "seconds")
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["findings", "run", "record", "policy"]))
+@click.argument("what", type=click.Choice(["findings", "run", "record", "policy", "gate"]))
 def schema(what: str) -> None:
-    """Print the JSON schema of findings.json, run.json, one line of records.jsonl, or a gate's policy."""
-    click.echo(json.dumps({"findings": findings, "run": run, "record": record, "policy": policy}[what](), indent=1))
+    """Print the JSON schema of findings.json, run.json, one line of records.jsonl, a gate's policy, or gate.json."""
+    made = {"findings": findings, "run": run, "record": record, "policy": policy, "gate": gate}
+    click.echo(json.dumps(made[what](), indent=1))
 
 
 def record() -> dict[str, Any]:
@@ -55,6 +56,13 @@ def policy() -> dict[str, Any]:
     from audit.gate import Policy
 
     return {"$schema": DIALECT, **Policy.model_json_schema()}
+
+
+def gate() -> dict[str, Any]:
+    """gate.json."""
+    from audit.gate import shape
+
+    return {"$schema": DIALECT, "title": "gate", **shape.schema()}
 
 
 def _run(required: tuple[str, ...]) -> dict[str, Any]:

@@ -94,6 +94,23 @@ def test_every_output_and_json(runs, tmp_path, capsys, monkeypatch):
     assert json.loads(out) == made.gate_json(runs / "worse")
 
 
+@pytest.mark.parametrize("baselines", [(), ("base",), ("previous=again", "pinned=base"), ("nowhere",)])
+def test_gate_json_is_of_the_schema_that_is_printed(runs, tmp_path, capsys, baselines):
+    printed = json.loads(audit(capsys, "schema", "gate")[1])
+    check = jsonschema.Draft202012Validator(printed, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+    text = POLICY.format(rule="limit: {max: 0.1}") + (
+        "  - {id: w, select: {measure: accuracy}, regression: {max_worse: 0.0}, level: warn}\n"
+        "waivers:\n  - {rule: r, reason: x, owner: o, approved_by: a, expires: 2099-01-01, max_value: 0.5}\n"
+    )
+    words = [w for b in baselines for w in ("--baseline", "=".join([*b.split("=")[:-1], str(runs / b.split("=")[-1])]))]
+    audit(capsys, "gate", runs / "worse", "--policy", made.policy(tmp_path / "release.yaml", text), *words)
+    found = made.gate_json(runs / "worse")
+    check.validate(found)
+    assert found["waivers"][0]["state"] == "active"
+    assert not check.is_valid({**found, "state": "released"})
+    assert not check.is_valid({key: value for key, value in found.items() if key != "verdicts"})
+
+
 def test_accept_and_list_baselines(runs, tmp_path, capsys):
     file = tmp_path / "baselines.json"
     assert audit(capsys, "baseline", "accept", runs / "base", "--reason", "good", "--pin", "--file", file)[0] == 0
