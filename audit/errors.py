@@ -4,6 +4,7 @@ AuditError
 ├── UsageError        a suite, setting, file or policy is not as it must be            exit 2
 ├── CannotMeasure     the model cannot be loaded, or nothing could be measured         exit 3
 ├── RequestFailed     one request could not be answered (becomes one error record)
+│   └── Skipped       and the user asked for such requests to be left out (counted as skipped, no error)
 └── NotRun            raised by a probe that cannot be asked here, with the reason (becomes a *not run* finding)
 """
 
@@ -44,6 +45,10 @@ class CannotMeasure(AuditError):
 
 class RequestFailed(AuditError):
     """One request could not be answered."""
+
+
+class Skipped(RequestFailed):
+    """One request was left out, as the user asked."""
 
 
 class NotRun(AuditError):

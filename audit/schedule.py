@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from audit.errors import NotRun, RequestFailed
+from audit.errors import NotRun, RequestFailed, Skipped
 from audit.types import Answer, Failed, LogProb, Model, Outcome, Record, Request, Steps, Tokens, Trial
 
 Kind = tuple[str, type[Request]]
@@ -121,7 +121,7 @@ class Flow:
         for answer in answers:
             self._truncated += answer.dropped > 0
             self._unknown = min(self._unknown, answer.unknown)
-        failed = next((a.why for a in answers if isinstance(a, Failed)), "")
+        failed = next((a for a in answers if isinstance(a, Failed)), None)
         self._send(None if failed else answers, failed)
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class Flow:
         if self._steps is not None:
             self._steps.close()
 
-    def _send(self, answers: list[Answer] | None, failed: str = "") -> None:
+    def _send(self, answers: list[Answer] | None, failed: Failed | None = None) -> None:
         started = time.perf_counter()
         try:
             if self._steps is None:
@@ -137,11 +137,16 @@ class Flow:
                 rng = random.Random(f"{trial.seed}/{trial.example.fields.get('set_id', trial.example.id)}")
                 given = {"peers": trial.peers} if trial.peers else {}
                 self._steps = trial.probe.run(trial.example, rng, **given, **dict(trial.params))
-            asked = self._steps.throw(RequestFailed(failed)) if failed else self._steps.send(answers)  # type: ignore[arg-type]
+            if failed:
+                asked = self._steps.throw((Skipped if failed.skip else RequestFailed)(failed.why))
+            else:
+                asked = self._steps.send(answers)  # type: ignore[arg-type]
             self.waits, self.got = _checked(asked, self.trial), {}
             self._asked += len(self.waits)
         except StopIteration as stop:
             self._finish(*_outcome(stop.value, self.trial))
+        except Skipped as error:
+            self._finish(Outcome(None, {}, {"note": str(error)}), None)
         except (RequestFailed, NotRun) as error:
             self._finish(None, f"{type(error).__name__}: {error}")
         except Exception:

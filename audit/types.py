@@ -207,9 +207,13 @@ class Saliency(Answer):
 
 @dataclass(frozen=True)
 class Failed(Answer):
-    """The model could not answer this one request (non-finite logits, out of memory, a refusing server)."""
+    """The model could not answer this one request (non-finite logits, out of memory, a refusing server).
+
+    `skip` where the user asked for such requests to be left out (a text beyond the context): no error then.
+    """
 
     why: str
+    skip: bool = False
 
 
 class Model(Protocol):

@@ -166,6 +166,27 @@ def test_a_failed_answer_is_thrown_into_the_probe_which_may_handle_it():
     assert records["0"].outcome.passed
 
 
+def test_a_request_left_out_on_purpose_is_no_error_and_no_measurement():
+    class Strict(Sums):
+        def one(self, request):
+            return (
+                Failed("900 tokens are more than 512", skip=True)
+                if request.text.endswith("1")
+                else super().one(request)
+            )
+
+    @probe(Classify)
+    def ask(example, rng):
+        """Ask."""
+        yield [Classify(example.text)]
+        return Outcome(True, {"n": 1})
+
+    records = {r.example: r for r in drive(trials(3, ask), {"subject": Strict()})}
+    assert records["1"].error is None
+    assert records["1"].outcome == Outcome(None, {}, {"note": "900 tokens are more than 512"})
+    assert records["0"].outcome.values == {"n": 1}
+
+
 def test_a_missing_role_names_the_option():
     @probe(Classify)
     def ask(example, rng):

@@ -73,7 +73,7 @@ SUBJECT = (
     click.option(
         "--overlong",
         type=click.Choice(["error", "truncate", "skip"]),
-        help="What becomes of a text beyond the context [classifiers truncate, language models refuse].",
+        help="A text beyond the context: an error, cut, or left out and counted [classifiers cut, others refuse].",
     ),
     click.option(
         "--verbalise",

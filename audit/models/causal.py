@@ -121,7 +121,8 @@ class Causal:
         limit = self.weights.encoder.context
         dropped = max(len(ids) - 1 - limit, 0) if limit else 0
         if dropped and (self.overlong != "truncate" or len(ids) - start > limit):
-            return Failed(f"{len(ids)} tokens are more than the model's {limit}", dropped=dropped)
+            why = f"{len(ids)} tokens are more than the model's {limit}"
+            return Failed(why, self.overlong == "skip", dropped=dropped)
         ids, start = ids[dropped:], start - dropped
         row = replace(whole, dropped=dropped)
         return ((ids[:-1], start - 1), row), tuple(ids[start:])
@@ -205,7 +206,7 @@ class Causal:
                 ids = ids[over:]
             elif over:
                 why = f"{len(ids)} tokens and {request.limit} to write are more than the model's {limit}"
-                fail = fail or Failed(why, dropped=over)
+                fail = fail or Failed(why, self.overlong == "skip", dropped=over)
             rows[i] = replace(rows[i], ids=ids, dropped=over)
             answers.append(fail or (None if ids else Failed("the prompt is empty")))
         open_ = [i for i, answer in enumerate(answers) if answer is None]

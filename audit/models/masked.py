@@ -13,7 +13,7 @@ import torch
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
 from audit.models.picked import at_lanes, scores
-from audit.models.rows import NOT_FINITE, counted, each, embed, inputs
+from audit.models.rows import NOT_FINITE, counted, each, embed, inputs, overlong
 from audit.models.source import Source
 from audit.models.tokens import Row
 from audit.models.weights import open_weights
@@ -87,8 +87,8 @@ class Masked:
         masked, *full = encoder.encode(
             [request.text.replace(MASK, own), *(request.text.replace(MASK, choice) for choice in request.choices)]
         )
-        if any(row.dropped for row in (masked, *full)):
-            return Failed(f"the text is longer than the model's {encoder.context} tokens")
+        if cut := next((row for row in (masked, *full) if row.dropped), None):
+            return overlong(self.weights, cut)
         at = masked.ids.index(self.mask) if masked.ids.count(self.mask) == 1 else -1
         if at < 0:
             return Failed("the text holds the tokenizer's own mask token beside the one asked")
@@ -127,8 +127,7 @@ class Masked:
     def total(self, row: Row, values: Sequence[float | Failed]) -> Answer:
         """The sum over one text's masked tokens."""
         if row.dropped:
-            limit = self.weights.encoder.context
-            return Failed(f"the text is longer than the model's {limit} tokens", dropped=row.dropped)
+            return overlong(self.weights, row)
         if failed := next((v for v in values if isinstance(v, Failed)), None):
             return failed
         if not values:

@@ -42,7 +42,8 @@ def refused(weights: Weights, row: Row) -> bool:
 def overlong(weights: Weights, row: Row) -> Failed:
     """The answer to a text that does not fit."""
     whole = len(row.ids) + row.dropped
-    return Failed(f"{whole} tokens are more than the model's {weights.encoder.context}", dropped=row.dropped)
+    why = f"{whole} tokens are more than the model's {weights.encoder.context}"
+    return Failed(why, weights.overlong == "skip", dropped=row.dropped)
 
 
 def inputs(weights: Weights, rows: Sequence[Row], left: bool = False) -> dict[str, torch.Tensor]:

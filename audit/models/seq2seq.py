@@ -129,7 +129,7 @@ class Seq2seq:
         for i, row in enumerate(rows):
             if row.dropped and self.overlong != "truncate":
                 why = f"{len(row.ids) + row.dropped} tokens are more than the model's {limit}"
-                answers[i] = answers[i] or Failed(why, dropped=row.dropped)
+                answers[i] = answers[i] or Failed(why, self.overlong == "skip", dropped=row.dropped)
         return rows, answers
 
     def texts(self, batch: list[Generate]) -> list[Answer]:

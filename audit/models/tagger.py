@@ -11,7 +11,7 @@ import torch
 from audit.errors import CannotMeasure
 from audit.models import LoadOptions
 from audit.models.labels import label_map
-from audit.models.rows import NOT_FINITE, counted, each, embed, inputs
+from audit.models.rows import NOT_FINITE, counted, each, embed, inputs, overlong
 from audit.models.source import Source
 from audit.models.tokens import Row, clean
 from audit.models.weights import open_weights
@@ -79,8 +79,7 @@ class Tagger:
     def read(self, words: Sequence[str], text: str, row: Row, probs: list[float], picks: list[int]) -> Answer:
         """One answer from the best tag of every token; a word that has no token is outside every entity."""
         if row.dropped:
-            limit = self.weights.encoder.context
-            return Failed(f"{len(row.ids) + row.dropped} tokens are more than the model's {limit}", dropped=row.dropped)
+            return overlong(self.weights, row)
         starts = [0]
         for word in words[:-1]:
             starts.append(starts[-1] + len(word) + 1)

@@ -207,6 +207,8 @@ def test_an_overlong_text_is_an_error_unless_it_may_be_cut(folder, model):
     assert "256" in bad.why
     assert isinstance(good, Number)
     assert isinstance(model.run([Generate(LONG)])[0], Failed)
+    skipping = load(str(folder), options=LoadOptions(overlong="skip"))
+    assert all(answer.skip for answer in skipping.run([LogProb(LONG, " good")]) + skipping.run([Generate(LONG)]))
     cutting = load(str(folder), options=LoadOptions(overlong="truncate"))
     cut = cutting.run([LogProb(LONG, " good")])[0]
     assert isinstance(cut, Number)

@@ -134,6 +134,8 @@ def test_cut_texts_can_be_errors(folder):
         assert cut == same
         assert "64" in cut.why
         assert not isinstance(whole, Failed)
+    skipping = load(str(folder), options=LoadOptions(overlong="skip"))
+    assert [skipping.run([Classify(LONG)])[0].skip, strict.run([Classify(LONG)])[0].skip] == [True, False]
     cut, whole = strict.run([Gradient(LONG, "A"), Gradient(TEXTS[0], "A")])
     assert isinstance(cut, Failed)
     assert isinstance(whole, Saliency)
