@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from audit.report import figures
+from audit.report import figures, heat, reliability
 from audit.report.diff import Piece, diff, excerpt
 from audit.report.rows import LIMITATION, Row, params_text, rank, reading, row
 from audit.report.words import Words
@@ -46,8 +46,8 @@ class Example:
 class Card:
     """One probe of one suite.  `all` are its findings, without the settings that all share: `fixed`.
 
-    `hidden` counts the rows left out, `counts` the trials left out by reason; `power` is what the
-    suite's calibration says of each measure.
+    `planes` are heat maps and reliability diagrams.  `hidden` counts the rows left out, `counts` the trials left out by
+    reason; `power` is what the suite's calibration says of each measure.
     """
 
     suite: str
@@ -63,6 +63,7 @@ class Card:
     hidden: int = 0
     curves: tuple[figures.Figure, ...] = ()
     groups: figures.Figure | None = None
+    planes: tuple[figures.Figure, ...] = ()
     examples: tuple[Example, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
     power: tuple[tuple[str, str], ...] = ()
@@ -72,6 +73,11 @@ class Card:
     def limited(self) -> bool:
         """Whether a limitation was found."""
         return self.worst.finding.verdict in LIMITATION
+
+    @property
+    def figures(self) -> list[figures.Figure]:
+        """Every chart of the card."""
+        return [*self.curves, *self.planes, *([self.groups] if self.groups else [])]
 
 
 def cards(findings: Sequence[Finding], plans: Plans, words: Words) -> list[Card]:
@@ -89,13 +95,17 @@ def filled(card: Card, detail: Detail, records: Mapping[str, Record], words: Wor
     order = {measure: at for at, measure in enumerate(dict.fromkeys(f.measure for f in card.all))}
     whole = sorted((f for f in card.all if not f.group), key=lambda f: (order[f.measure], reading(f)))
     kept = set(map(id, sorted(whole, key=rank)[: detail.rows]))
-    curves = figures.curves(card.all, card.worst.finding.measure, words) if drawn else []
+    first = card.worst.finding.measure
+    heated = heat.maps(card.all, first, words) if drawn else {}
+    sure = reliability.diagram(card.all, words) if drawn else None
+    curves = figures.curves(card.all, first, words, frozenset(heated)) if drawn else []
     return replace(
         card,
         rows=tuple(row(finding, words, card.title) for finding in whole if id(finding) in kept),
         hidden=len(whole) - len(kept),
         curves=tuple(curves),
         groups=figures.groups(card.all, words) if drawn else None,
+        planes=(*heated.values(), *([sure] if sure else [])),
         examples=_examples(card, detail, records),
         counts=_counts(card.all),
         power=_power(whole, words),

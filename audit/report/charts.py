@@ -60,21 +60,21 @@ def curve(points: Sequence[Point], limit: str, suffix: str, title: str, whole: b
     x, y = _strengths(xs, title), _numbers("y", points, suffix, whole)
     y["axis"]["tickCount"] = 4
     layers = [
-        _layer({"type": "rule", "strokeWidth": 1.5}, x=x, y=_at(y, "lo"), y2={"field": "hi"}, color=_colour()),
-        _layer({"type": "line", "strokeWidth": 2, "color": SOFT}, x=x, y=y, detail={"field": "line"}),
-        _layer(DOT, x=x, y=y, color=_colour(), shape=_shape()),
+        layer({"type": "rule", "strokeWidth": 1.5}, x=x, y=_at(y, "lo"), y2={"field": "hi"}, color=_colour()),
+        layer({"type": "line", "strokeWidth": 2, "color": SOFT}, x=x, y=y, detail={"field": "line"}),
+        layer(DOT, x=x, y=y, color=_colour(), shape=_shape()),
     ]
     if len(lines) == 1:
-        layers.append(_layer(TEXT | {"baseline": "bottom", "dy": -4}, x=x, y=_at(y, "top"), text={"field": "text"}))
+        layers.append(layer(TEXT | {"baseline": "bottom", "dy": -4}, x=x, y=_at(y, "top"), text={"field": "text"}))
     else:
-        ends = _layer(TEXT | {"align": "left", "dx": 8}, x=x, y=y, text={"field": "line"})
+        ends = layer(TEXT | {"align": "left", "dx": 8}, x=x, y=y, text={"field": "line"})
         layers.append(ends | {"data": {"values": [row for row in rows if row["x"] == xs[-1]]}})
     if points[0].limit is not None:
         data: Spec = {"data": {"values": [{"y": points[0].limit, "text": limit}]}}
-        layers.append(_layer({"type": "rule", "strokeDash": [4, 3], "color": INK}, y=y) | data)
+        layers.append(layer({"type": "rule", "strokeDash": [4, 3], "color": INK}, y=y) | data)
         aside = TEXT | {"align": "left", "color": SOFT}
-        layers.append(_layer(aside, x={"value": CURVE + 5}, y=y, text={"field": "text"}) | data)
-    return _spec(rows, layers, width=CURVE, height=140, right=8 + max(map(_width, [limit, *lines])))
+        layers.append(layer(aside, x={"value": CURVE + 5}, y=y, text={"field": "text"}) | data)
+    return picture(rows, layers, width=CURVE, height=140, right=8 + max(map(width_of, [limit, *lines])))
 
 
 def forest(points: Sequence[Point], suffix: str, whole: bool, reference: float | None = None) -> Spec:
@@ -82,17 +82,17 @@ def forest(points: Sequence[Point], suffix: str, whole: bool, reference: float |
     names = [f"{at}" for at in range(len(points))]
     rows = [_row(p) | {"row": name} for name, p in zip(names, points, strict=True)]
     x, y = _numbers("y", points, suffix, whole), _names(names, [clean(p.label) for p in points])
-    limits = _layer({"type": "tick", "color": INK, "thickness": 1.5, "height": 12}, x=_at(x, "limit"), y=y)
+    limits = layer({"type": "tick", "color": INK, "thickness": 1.5, "height": 12}, x=_at(x, "limit"), y=y)
     layers = [
-        _layer({"type": "rule", "strokeWidth": 2}, x=_at(x, "lo"), x2={"field": "hi"}, y=y, color=_colour()),
-        _layer(DOT, x=x, y=y, color=_colour(), shape=_shape()),
+        layer({"type": "rule", "strokeWidth": 2}, x=_at(x, "lo"), x2={"field": "hi"}, y=y, color=_colour()),
+        layer(DOT, x=x, y=y, color=_colour(), shape=_shape()),
         limits | {"transform": [{"filter": "isValid(datum.limit)"}]},
-        _layer(TEXT | {"align": "left"}, x={"value": FOREST + 8}, y=y, text={"field": "text"}),
+        layer(TEXT | {"align": "left"}, x={"value": FOREST + 8}, y=y, text={"field": "text"}),
     ]
     if reference is not None:
-        layers.insert(0, _layer({"type": "rule", "color": SOFT}, x=x) | {"data": {"values": [{"y": reference}]}})
-    right = max(_width(p.text) for p in points) + 14
-    return _spec(rows, layers, width=FOREST, height=LINE_HEIGHT * len(points), right=right)
+        layers.insert(0, layer({"type": "rule", "color": SOFT}, x=x) | {"data": {"values": [{"y": reference}]}})
+    right = max(width_of(p.text) for p in points) + 14
+    return picture(rows, layers, width=FOREST, height=LINE_HEIGHT * len(points), right=right)
 
 
 def _strengths(xs: Sequence[float], title: str) -> Spec:
@@ -126,7 +126,7 @@ def _names(names: list[str], labels: list[str]) -> Spec:
     """The axis of a forest's rows; rows are numbered, so that two of one name stay two."""
     axis: Spec = {"title": None, "grid": False, "domain": False, "ticks": False, "labelPadding": 8, "labelLimit": 0}
     axis["labelExpr"] = f"{json.dumps(dict(zip(names, labels, strict=True)))}[datum.value]"
-    axis["minExtent"] = max(map(_width, labels)) + 8
+    axis["minExtent"] = max(map(width_of, labels)) + 8
     return {"field": "row", "type": "ordinal", "sort": names, "axis": axis}
 
 
@@ -135,7 +135,8 @@ def _row(point: Point) -> Spec:
     return row | {"limit": point.limit, "top": point.value if point.high is None else point.high}
 
 
-def _layer(mark: Spec, **encoding: Spec) -> Spec:
+def layer(mark: Spec, **encoding: Spec) -> Spec:
+    """One layer of a picture."""
     return {"mark": mark, "encoding": encoding}
 
 
@@ -153,12 +154,13 @@ def _shape() -> Spec:
     return {"field": "verdict", "type": "nominal", "legend": None, "scale": scale}
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     """Room in px for a label at 11 px: the drawing program's fonts are not the reader's."""
     return sum(13 if ord(char) > 0x2E7F else 7 for char in text)
 
 
-def _spec(rows: list[Spec], layers: list[Spec], *, width: int, height: int, right: int) -> Spec:
+def picture(rows: list[Spec], layers: list[Spec], *, width: int, height: int, right: int) -> Spec:
+    """A whole specification: sizes and `right` (room beside the drawing) in px."""
     axis: Spec = {"labelColor": SOFT, "titleColor": SOFT, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE}
     axis |= {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": 0}
     return {

@@ -23,13 +23,25 @@ CURVES = 2  # a probe
 
 
 @dataclass(frozen=True)
+class Table:
+    """A chart's numbers as text: a head, and lines whose first cell names them."""
+
+    head: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Figure:
-    """A chart to draw, its title, what it shows in words, the rows of its own table ((): it stands elsewhere)."""
+    """A chart to draw, its title, what it shows in words, and its numbers: findings, or a table of its own.
+
+    Without either they stand elsewhere.
+    """
 
     title: str
     label: str
     spec: Mapping[str, object]
     rows: tuple[Row, ...] = ()
+    table: Table | None = None
 
     @cached_property
     def key(self) -> str:
@@ -37,12 +49,14 @@ class Figure:
         return drawing.key(self.spec)
 
 
-def curves(findings: Sequence[Finding], first: str, words: Words) -> list[Figure]:
+def curves(
+    findings: Sequence[Finding], first: str, words: Words, besides: frozenset[str] = frozenset()
+) -> list[Figure]:
     """Severity curves of one probe's measures that were taken at several strengths: `first`, then one of another unit.
 
-    A difference beside a rate tells more than two rates that mirror each other.
+    A difference beside a rate tells more than two rates that mirror each other.  `besides` are drawn otherwise.
     """
-    found = [f for f in findings if not f.group and numbers.usable(f.value)]
+    found = [f for f in findings if not f.group and numbers.usable(f.value) and f.measure not in besides]
     units = {f.measure: f.unit for f in found}
     order = sorted(units, key=lambda measure: measure != first)
     figures = [

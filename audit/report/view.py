@@ -108,7 +108,7 @@ class Page:
     @property
     def figures(self) -> list[figures.Figure]:
         """Every chart of the page."""
-        inside = [[*card.curves, *([card.groups] if card.groups else [])] for card in self.cards]
+        inside = [card.figures for card in self.cards]
         return [*self.overview, *(figure for found in inside for figure in found)]
 
 
@@ -165,7 +165,7 @@ def _filled(kept: Sequence[Card], detail: Detail, records: Mapping[str, Record],
     room = detail.charts
     for card in kept:
         whole = card_room.filled(card, detail, records, words, drawn=room > 0)
-        room -= len(whole.curves) + (whole.groups is not None)
+        room -= len(whole.figures)
         shown.append(replace(whole, open=card.limited and len(shown) < OPEN))
     return shown
 
