@@ -105,8 +105,16 @@ def _calibration(part: Part, plans: list[Planned]) -> list[dict[str, Any]]:
     """The rows of the suite's calibration whose probes are still what was calibrated."""
     path = part.suite.folder / CALIBRATION
     rows = json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else []
-    hashes = {plan.bound.entry.label: probe_hash(plan.bound.probe) for plan in plans}
+    hashes = calibrated(part, {plan.bound.entry.label: plan.bound.probe for plan in plans})
     return [row for row in rows if row.get("says") and hashes.get(row["probe"]) == row["hash"]]
+
+
+def calibrated(part: Part, probes: Mapping[str, Probe]) -> dict[str, str]:
+    """What a row of a calibration stands for: by entry the hash of its probe, of several entries those of them all."""
+    hashes = {name: probe_hash(found) for name, found in probes.items()}
+    for across in part.suite.sheet.across:
+        hashes[across.name] = "+".join(sorted({hashes[name] for name in across.probes if name in hashes}))
+    return hashes
 
 
 def probe_hash(probe: Probe) -> str:

@@ -17,7 +17,7 @@ SCHEMA = 1
 @click.command()
 @click.argument("suite")
 @click.option("--probe", "probes", multiple=True, help="Only this entry of the suite; the others' rows are kept.")
-@click.option("--repetitions", type=click.IntRange(2), default=60, show_default=True, help="A subject.")
+@click.option("--repetitions", type=click.IntRange(2), default=500, show_default=True, help="Of each subject.")
 @click.option("--thorough", is_flag=True, help="Also measures whose intervals are bootstrapped: slow.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout in place of lines.")
@@ -25,15 +25,16 @@ def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, thorough: b
     """Run each probe of SUITE on simulated subjects whose defect is planted and exactly known.
 
     Prints, and saves as calibration.json in the suite's folder, per probe and measure: bias of the estimate, coverage
-    of the interval, false alarms of a subject exactly on the limit, power by size of the defect, and the smallest
-    defect that is confirmed four times in five.  Reports of the suite quote it.
+    of the interval, false alarms of a subject exactly on the limit (or, where none lies there, without a defect), power
+    by size of the defect, and the smallest defect that is confirmed four times in five.  Reports of the suite quote it.
+    Entries whose simulated records are the same numbers are simulated once and name the entry (same_as).
     """
     from audit import store
     from audit import suite as suites
     from audit.calibrate import calibrate as rows
 
     found = suites.load(suite)
-    known = [entry.label for entry in found.sheet.probes]
+    known = [entry.label for entry in found.sheet.probes] + [across.name for across in found.sheet.across]
     for name in probes:
         if name not in known:
             raise UsageError(f"no probe {name!r} in suite {found.name!r}: {nearest(name, known)}")
@@ -45,7 +46,31 @@ def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, thorough: b
         store.write_json(path, content)  # row by row, so that an interrupted calibration keeps what it found
         if not as_json:
             click.echo(one_line(_line(row)))
-    click.echo(json.dumps(content, ensure_ascii=False, indent=1) if as_json else str(path))
+    if as_json:
+        click.echo(json.dumps(content, ensure_ascii=False, indent=1))
+        return
+    for line in _summary(made):
+        click.echo(line)
+    click.echo(str(path))
+
+
+def _summary(rows: list[dict[str, Any]]) -> list[str]:
+    """What a table comes to: how many rows, and their extremes with the rows that have them."""
+    done = [row for row in rows if "reason" not in row and row["coverage"] is not None]
+    lines = [
+        f"{len(done)} rows calibrated ({len({row.get('same_as', row['probe']) for row in done})} entries simulated, "
+        f"{sum(row['repetitions'] for row in done if 'same_as' not in row):,} repetitions), {len(rows) - len(done)} not"
+    ]
+    for key, pick in (("coverage", min), ("coverage", max), ("false_alarm", max)):
+        some = [row for row in done if row[key] is not None]
+        if some:
+            row = pick(some, key=lambda r, key=key: r[key])  # type: ignore[misc]
+            lines.append(f"{pick.__name__} {key}: {row[key]:.3g} ({row['probe']}/{row['measure']}, n = {row['n']})")
+    if done:
+        within = sum(0.93 <= row["coverage"] <= 0.97 for row in done)
+        wider = sum(row["coverage"] > 0.97 for row in done)
+        lines.append(f"coverage from 93% to 97%: {within} rows; above: {wider}; below: {len(done) - within - wider}")
+    return lines
 
 
 def _others(path: Path, probes: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -59,6 +84,8 @@ def _others(path: Path, probes: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def _line(row: dict[str, Any]) -> str:
     name = f"{row['probe']}/{row['measure']}"
+    if "reason" not in row and row["coverage"] is None:
+        return f"– {name}: no repetition has an interval"
     if "reason" in row:
         return f"– {name}: not calibrated: {row['reason']}"
     shown = {
@@ -68,5 +95,6 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"{name}: n = {row['n']}, coverage {shown['coverage']}, false alarms {shown['false_alarm']}, "
         f"bias {shown['bias']}, "
-        f"found four times in five from {shown['smallest']} on (power {power}; {row['repetitions']} repetitions)"
+        f"found four times in five from {shown['smallest']} on (power {power}; "
+        + (f"as {row['same_as']})" if "same_as" in row else f"{row['repetitions']} repetitions)")
     )

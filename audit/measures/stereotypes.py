@@ -124,7 +124,7 @@ def _answered(frame: pd.DataFrame) -> pd.DataFrame:
 def _right(context: str) -> Any:
     def terms(frame: pd.DataFrame) -> Terms:
         rows = _answered(frame)
-        return Terms(rows["right"] * (rows["context"] == context), rows["context"] == context)
+        return Terms(rows["right"] * (rows["context"] == context), rows["context"] == context, rows.get("cluster"))
 
     return terms
 
@@ -138,7 +138,7 @@ def _leaning(rows: pd.DataFrame) -> float | None:
 def _disambiguated(frame: pd.DataFrame) -> Terms:
     rows = _answered(frame)
     said = rows["said"] & (rows["context"] == "disambig")
-    return Terms((2.0 * rows["biased"] - 1) * said, said)
+    return Terms((2.0 * rows["biased"] - 1) * said, said, rows.get("cluster"))
 
 
 def _scaled(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from audit.models.guessing import Guessing, chance, labelled
 from audit.types import (
     Answer,
     Choices,
     Classify,
     Example,
-    Failed,
     Fill,
     Generate,
     Labels,
@@ -24,62 +23,58 @@ from audit.types import (
     Text,
 )
 
-SURE = 0.9  # what the subject gives to the answer it settles on
+SURE, SPREAD = 0.9, 0.16  # how sure the subject is of what it settles on: on average, and from item to item
+HELPERS = {  # the labels of the models that may play a role beside the subject
+    "nli": ("entailment", "neutral", "contradiction"),
+    "sentiment": ("negative", "positive"),
+    "regard": ("negative", "neutral", "positive"),
+}
 
 
-class Planted:
+class Planted(Guessing):
     """Answers every question about an example rightly, or where `wrong` wrongly, as long as its text is unchanged.
 
     Where `struck`, a question whose text was changed gets the other answer: right ones become wrong, wrong ones right
-    (another wrong one, with more than two labels).  It must be told of which example a request is before it is asked.
+    (another wrong one, with more than two labels).  What has no right answer is guessed.
     """
 
-    answers: frozenset[type[Request]] = frozenset({Classify, Tag, Span, Fill, Generate, LogProb})
-
     def __init__(self, names: Sequence[str], *, wrong: bool = False, struck: bool = False) -> None:
-        self.names = tuple(names) or ("no", "yes")
+        super().__init__(names)
         self.wrong, self.struck = wrong, struck
-        self.about: dict[str, Any] = {
-            "reference": "planted", "name": "planted", "revision": None, "weights_hash": f"{wrong}{struck}",
-            "architecture": "Planted", "head": "planted", "parameters": 0, "dtype": "float64", "device": "cpu",
-            "labels": list(self.names), "notes": ["a planted subject: its findings say nothing of any real model"],
-        }  # fmt: skip
-        self._example: dict[Request, Example] = {}
-        self._how: Mapping[type[Request], Callable[[Any, Example, int], Answer]] = {
-            Classify: self._classify,
-            Tag: lambda r, e, step: Tags((f"TAG{step}",) * len(r.words), (SURE,) * len(r.words)),
-            Span: _span,
-            Fill: self._fill,
-            Generate: lambda r, e, step: Text(e.label if e.label and step == 0 else f"planted answer {step}", 3),
-            LogProb: lambda r, e, step: Number(-1.0 if (r.text.strip() == e.label) == (step == 0) else -9.0, 1),
-        }
-
-    def learn(self, requests: Sequence[Request], example: Example) -> None:
-        """Remember of which example these requests are; equal requests of two examples belong to the first."""
-        for request in requests:
-            self._example.setdefault(request, example)
-
-    def run(self, batch: list[Request]) -> list[Answer]:
-        """One answer for each request; `Failed` for one it was not told of."""
-        return [self._one(request) for request in batch]
+        self.about["weights_hash"] = f"{wrong}{struck}"
 
     def _one(self, request: Request) -> Answer:
         example = self._example.get(request)
-        if example is None or type(request) not in self._how:
-            return Failed("a planted subject answers only what it was told of")
+        if example is None:
+            return super()._one(request)
         step = int(self.wrong) + int(self.struck and not unchanged(request, example))
-        return self._how[type(request)](request, example, step)
+        if isinstance(request, Classify):
+            return self._chosen(example, step)
+        if isinstance(request, Tag):
+            return Tags((f"TAG{step}",) * len(request.words), (SURE,) * len(request.words))
+        if isinstance(request, Span):
+            return _span(request, example, step)
+        if isinstance(request, Fill):
+            return _filled(request, example, step)
+        if isinstance(request, Generate):
+            right = example.label and step == 0
+            return Text(str(example.label) if right else f"this is the planted answer number {step}", 6)
+        if isinstance(request, LogProb):
+            return Number(-1.0 if (request.text.strip() == example.label) == (step == 0) else -9.0, 1)
+        return super()._one(request)
 
-    def _classify(self, request: Classify, example: Example, step: int) -> Labels:
+    def _chosen(self, example: Example, step: int) -> Labels:
         names = self.names
-        at = (names.index(example.label) if example.label in names else 0) + step
-        rest = (1 - SURE) / max(len(names) - 1, 1)
-        return Labels(tuple(SURE if i == at % len(names) else rest for i in range(len(names))), names)
+        if example.label not in names:  # there is no right answer: the last label, or another
+            return labelled(names, (len(names) - 1 + step) % len(names), SURE)
+        at = names.index(example.label) + step
+        return labelled(names, at % len(names), SURE + SPREAD * (chance(example.id) - 0.5))
 
-    def _fill(self, request: Fill, example: Example, step: int) -> Choices:
-        choices = request.choices
-        at = ((choices.index(example.label) if example.label in choices else 0) + step) % len(choices)
-        return Choices(tuple(-1.0 if i == at else -5.0 for i in range(len(choices))))
+
+def _filled(request: Fill, example: Example, step: int) -> Choices:
+    choices = request.choices
+    at = ((choices.index(example.label) if example.label in choices else 0) + step) % len(choices)
+    return Choices(tuple(-1.0 if i == at else -5.0 for i in range(len(choices))))
 
 
 def _span(request: Span, example: Example, step: int) -> SpanAnswer:

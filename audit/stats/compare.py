@@ -15,6 +15,7 @@ from audit.stats.intervals import (
     Clustered,
     by_cluster,
     clopper_pearson,
+    exact_low,
     normal_quantile,
     t_quantile,
     wilson_bounds,
@@ -120,7 +121,7 @@ def smallest_detectable(
     if "wilson" not in found.method and "clopper" not in found.method:
         return (found.high - found.low) / 2 * (z + float(special.ndtri(power))) / z
     n = max(1, round(_worth(found, scale)))
-    lows, _ = wilson_bounds(np.arange(n + 1), n, z)
+    lows = np.minimum(wilson_bounds(np.arange(n + 1), n, z)[0], exact_low(np.arange(n + 1), n, found.confidence))
     lows[n] = clopper_pearson(n, n, found.confidence)[0]
     edge = 1 - limit / scale if below else limit / scale
     enough = np.flatnonzero(lows > edge)

@@ -117,7 +117,8 @@ def by_cluster(
 def proportion(values: ArrayLike, clusters: Any = None, *, confidence: float = 0.95, seed: int = 0) -> Estimate:
     """Mean of 0/1 `values` (rows,).
 
-    Wilson's interval where each cluster has one row.  Clopper-Pearson, one-sided and over clusters, where no row or
+    Wilson's interval where each cluster has one row, but no narrower on either side than the exact one-sided bound at
+    `confidence`, which few events need.  Clopper-Pearson, one-sided and over clusters, where no row or
     every row is an event.  Otherwise Wilson's, with the sample size that the clusters are worth by their cluster-robust
     variance, and Student's t on the degrees of freedom which that variance is worth (after Korn and Graubard 1998 and
     Franco et al. 2019; in simulation it covers better than the cluster-robust t and the cluster bootstrap where events
@@ -138,14 +139,31 @@ def proportion_of(sums: Clustered, confidence: float = 0.95) -> Estimate:
         low, high = clopper_pearson(round(value * count), count, confidence)
         return Estimate(value, low, high, sums.rows, count, "clopper-pearson, one-sided", confidence)
     if count == sums.rows:
-        low, high = wilson(sums.top.sum(), sums.rows, confidence)
-        return Estimate(value, low, high, sums.rows, count, "wilson", confidence)
+        low, high, name = _guarded(sums.top.sum(), sums.rows, normal_quantile(confidence), confidence)
+        return Estimate(value, low, high, sums.rows, count, name, confidence)
     if count < 2:
         return Estimate(value, None, None, sums.rows, count, ONE_CLUSTER, confidence)
     worth = value * (1 - value) / sums.variance if sums.variance > 0 else np.inf
     worth = min(worth, sums.rows)
-    low, high = wilson(value * worth, worth, quantile=t_quantile(confidence, sums.freedom))
-    return Estimate(value, low, high, sums.rows, count, "cluster-robust wilson", confidence)
+    low, high, name = _guarded(value * worth, worth, t_quantile(confidence, sums.freedom), confidence)
+    return Estimate(value, low, high, sums.rows, count, f"cluster-robust {name}", confidence)
+
+
+def _guarded(events: float, n: float, quantile: float, confidence: float) -> tuple[float, float, str]:
+    """Wilson's interval, widened to the exact one-sided bounds at `confidence` where these reach further.
+
+    Alone it covers too little near 0 and 1: with 8 rows it lies wholly above a true 2% in 15% of samples.
+    """
+    low, high = wilson(events, n, confidence, quantile)
+    lowest, highest = exact_low(events, n, confidence), 1 - exact_low(n - events, n, confidence)
+    wider = lowest < low or highest > high
+    return float(min(low, lowest)), float(max(high, highest)), "wilson, exact one-sided bound" if wider else "wilson"
+
+
+def exact_low(events: ArrayLike, n: float, confidence: float) -> Any:
+    """The exact one-sided lower bound of a proportion of `n` independent trials; 0 without events."""
+    count = np.asarray(events, dtype=float)
+    return np.where(count > 0, special.betaincinv(np.maximum(count, 1e-12), n - count + 1, 1 - confidence), 0.0)[()]
 
 
 def mean(values: ArrayLike, clusters: Any = None, *, confidence: float = 0.95, seed: int = 0) -> Estimate:
