@@ -72,11 +72,24 @@ def _drawn(kept: Mapping[str, Sequence[Bin]], names: Mapping[str, str], words: W
         for side, found in kept.items()
         for b in found
     ]
-    axis: charts.Spec = {"tickCount": 5, "ticks": False, "labelPadding": 6, "labelExpr": "datum.label + '%'"}
+    axis: charts.Spec = {
+        "tickCount": 5,
+        "ticks": False,
+        "labelPadding": 6,
+        "labelFlush": False,
+        "labelExpr": "datum.label + '%'",
+    }
     scale = {"domain": [0, 100], "nice": False}
     x = {"field": "x", "type": "quantitative", "scale": scale, "axis": axis | {"title": words("col.confidence")}}
     y = {"field": "y", "type": "quantitative", "scale": scale, "axis": axis | {"title": words("col.accuracy")}}
-    legend = {"title": None, "orient": "top", "labelColor": charts.INK, "labelLimit": 0, "symbolSize": 70}
+    legend = {
+        "title": None,
+        "orient": "top",
+        "labelColor": charts.INK,
+        "labelLimit": 0,
+        "symbolSize": 70,
+        "columnPadding": 16,
+    }
     field: charts.Spec = {"field": "side", "type": "nominal", "legend": legend}
     colour = field | {"scale": {"domain": list(names.values()), "range": [COLOURS[side] for side in kept]}}
     shape = field | {"scale": {"domain": list(names.values()), "range": [SHAPES[side] for side in kept]}}
