@@ -17,6 +17,10 @@ from audit.types import Finding
 BEGIN, END = "<!-- audit:begin -->", "<!-- audit:end -->"
 HEADING = re.compile(r"^#{1,6}\s+bias,?\s+risks,?\s+and\s+limitations.*$", re.IGNORECASE | re.MULTILINE)
 WORST = 8
+TASKS = {  # the hub's name of what each head does
+    "tagger": "token-classification", "qa": "question-answering", "masked": "fill-mask", "causal": "text-generation",
+    "seq2seq": "text2text-generation", "embedder": "feature-extraction", "endpoint": "text-generation",
+}  # fmt: skip
 RANK = ("critical", "high", "medium", "low", "info")
 TEXT: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -121,7 +125,7 @@ def _index(path: Path, run: Stored) -> None:
     blocks = {suite["name"]: suite["data"][0] for suite in run.about["suites"]}
     data.eval_results = kept + [
         EvalResult(
-            task_type="text-classification",
+            task_type=TASKS.get(str(run.about["model"].get("head")), "text-classification"),
             dataset_type=str(blocks[f.suite]["source"]),
             dataset_name=f"{f.suite}/{f.probe}",
             metric_type=f.measure,

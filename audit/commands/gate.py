@@ -84,10 +84,9 @@ def lines(judgement: Judgement, language: str, annotate: bool | None) -> Iterato
     from audit.gate.words import say, word
 
     def told(light: Light) -> str:
-        level = say("level", level=word(light.rule.level))[language]
-        blocks = {"blocks": say("blocks")[language], "violates": ""}.get(light.effect, level)
+        effect = say(light.effect)[language] if light.effect in ("blocks", "warns") else ""
         said = status_word(light.status, language)
-        return line(f"{MARKS[light.status]} {said}{blocks}  {light.rule.id}  {light.name}: {light.why[language]}")
+        return line(f"{MARKS[light.status]} {said}{effect}  {light.rule.id}  {light.name}: {light.why[language]}")
 
     for light in sorted(judgement.lights, key=lambda light: ORDER.index(light.effect)):
         if light.status != "met":

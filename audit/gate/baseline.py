@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from audit.errors import UsageError
 from audit.gate import stored
 from audit.gate.policy import Baseline
 from audit.gate.stored import Stored
+from audit.gate.words import Both, say
 
 SCHEMA = 1
 NAMES = ("previous", "pinned")
@@ -27,7 +28,7 @@ class Reference:
     source: str
     run: Stored | None
     reason: str = ""
-    missing: str = ""
+    missing: Both = field(default_factory=dict)
 
 
 def accepted(file: Path) -> list[dict[str, Any]]:
@@ -91,23 +92,23 @@ def _read(name: str, path: Path) -> list[Reference]:
     if path.is_dir():
         return [_run(name, path, "")]
     if not path.exists():
-        return [Reference(name, str(path), None, missing=f"{path} does not exist")]
+        return [Reference(name, str(path), None, missing=say("not_there", path=path))]
     rows = accepted(path)
     if not rows:
-        return [Reference(name, str(path), None, missing=f"{path} holds no accepted baseline")]
+        return [Reference(name, str(path), None, missing=say("none_accepted", path=path))]
     pinned = [row for row in rows if row.get("pinned")]
     chosen = [("pinned", pinned[-1])] if pinned else []
     if name == "previous":
         chosen = [("previous", rows[-1]), *(c for c in chosen if c[1] is not rows[-1])]
     elif not pinned:
-        return [Reference(name, str(path), None, missing=f"{path} holds no pinned baseline")]
+        return [Reference(name, str(path), None, missing=say("none_pinned", path=path))]
     return [_checked(label, path, row) for label, row in chosen]
 
 
 def _checked(name: str, file: Path, row: dict[str, Any]) -> Reference:
     found = _run(name, file.parent / row["run"], str(row.get("reason", "")))
     if found.run is not None and found.run.about["id"] != row["id"]:
-        why = f"{found.source} is not the run that was accepted: its id is {found.run.about['id']}, not {row['id']}"
+        why = say("another_run", path=found.source, now=found.run.about["id"], then=row["id"])
         return Reference(name, found.source, None, found.reason, why)
     return found
 
@@ -116,7 +117,8 @@ def _run(name: str, folder: Path, reason: str) -> Reference:
     try:
         return Reference(name, str(folder), stored.read(folder), reason)
     except UsageError as error:
-        return Reference(name, str(folder), None, reason, str(error).rstrip("."))
+        why = str(error).rstrip(".")
+        return Reference(name, str(folder), None, reason, {"en": why, "zh": why})
 
 
 def _user() -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from audit import stats
 from audit.gate.stored import Stored, Table, row_key
+from audit.gate.words import Both, say
 from audit.measures import Measure, Terms
 from audit.suite import Entry
 from audit.types import Estimate, Finding, Record
@@ -224,9 +225,10 @@ def shared(now: Stored, then: Stored) -> Iterator[str]:
     return (name for name in now.findings if name in then.findings and name in now.tables and name in then.tables)
 
 
-def names(fields: list[Field]) -> str:
+def names(fields: list[Field]) -> Both:
     """The fields that differ, with both values where they are short."""
-    return "; ".join(f"{field}: {_short(old)} then, {_short(new)} now" for field, old, new in fields)
+    told = [say("differs", field=field, old=_short(old), new=_short(new)) for field, old, new in fields]
+    return {"en": "; ".join(text["en"] for text in told), "zh": "；".join(text["zh"] for text in told)}
 
 
 def _short(value: Any) -> str:

@@ -111,6 +111,18 @@ def test_gate_json_is_of_the_schema_that_is_printed(runs, tmp_path, capsys, base
     assert not check.is_valid({key: value for key, value in found.items() if key != "verdicts"})
 
 
+def test_what_cannot_be_compared_is_said_in_both_languages(runs, tmp_path, capsys):
+    path = made.policy(tmp_path / "release.yaml", POLICY.format(rule="regression: {max_worse: 0.02}, level: warn"))
+    made.one(tmp_path / "other", n=40, model={"dtype": "bfloat16"})
+    words = ["gate", tmp_path / "other", "--policy", path, "--lang", "zh", "--baseline"]
+    _, out, _ = audit(capsys, *words, runs / "base")
+    assert "（仅警告）" in out
+    assert "dtype：之前 float32，现在 bfloat16" in out
+    _, out, _ = audit(capsys, *words, tmp_path / "nowhere")
+    assert f"{tmp_path / 'nowhere'} 不存在" in out
+    assert " then" not in out
+
+
 def test_accept_and_list_baselines(runs, tmp_path, capsys):
     file = tmp_path / "baselines.json"
     assert audit(capsys, "baseline", "accept", runs / "base", "--reason", "good", "--pin", "--file", file)[0] == 0

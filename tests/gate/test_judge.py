@@ -169,7 +169,7 @@ def test_accepted_baselines(runs, tmp_path):
     made.one(tmp_path / "moved", n=6, id="two")
     assert (
         "is not the run that was accepted"
-        in baseline.references(policies.Baseline(source=str(file)), tmp_path)[0].missing
+        in baseline.references(policies.Baseline(source=str(file)), tmp_path)[0].missing["en"]
     )
 
 
