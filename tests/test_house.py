@@ -18,7 +18,7 @@ from audit.say import messages
 FLOORS = [
     {"types", "errors"},
     {"__init__", "stats", "document", "numbers", "reference"},
-    {"lengths", "templates"},
+    {"lengths", "templates", "sheet"},
     {"schedule", "store", "suite", "data", "measures", "models", "kit", "say"},
     {"cells"},
     {"execute", "findings", "gate", "report", "plan"},
