@@ -43,6 +43,7 @@ def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, thorough: b
     content = {"schema": SCHEMA, "suite": found.name, "repetitions": repetitions, "seed": seed, "rows": made}
     for row in rows(suite, repetitions, probes, seed, thorough):
         made.append(row)
+        made.sort(key=lambda row: known.index(row["probe"]) if row["probe"] in known else len(known))
         store.write_json(path, content)  # row by row, so that an interrupted calibration keeps what it found
         if not as_json:
             click.echo(one_line(_line(row)))

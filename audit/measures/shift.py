@@ -39,9 +39,9 @@ def _combined(higher: Estimate, lower: Estimate, method: str) -> Estimate:
 
 
 def _share(frame: pd.DataFrame, confidence: float) -> Estimate:
-    """Accuracy of one side; where all rows agree, Wilson's two-sided interval over clusters."""
+    """Accuracy of one side with plain Wilson bounds, as Newcombe combines them; by clusters where rows share them."""
     found = Terms(frame["correct"], None, clusters(frame)).estimate(confidence)
-    if found.value not in (0.0, 1.0):
+    if found.value is None or (found.clusters < found.n and found.value not in (0.0, 1.0)):
         return found
     low, high = stats.wilson(found.value * found.clusters, found.clusters, confidence)
     return replace(found, low=low, high=high)
@@ -76,9 +76,17 @@ def _excess(frame: pd.DataFrame) -> Any:
     return frame["confidence"] - frame["correct"]
 
 
+def _overrated(side: pd.DataFrame, confidence: float) -> Estimate:
+    """Mean confidence minus accuracy of one side, each with its interval: one t of both misses rare errors."""
+    right, sure = _share(side, confidence), stats.mean(side["confidence"], clusters(side), confidence=confidence)
+    if sure.low is None:  # it is always as sure
+        sure = replace(sure, low=sure.value, high=sure.value)
+    return _combined(sure, right, "t of confidence and wilson of accuracy, combined")
+
+
 def _overconfidence(frame: pd.DataFrame, confidence: float, seed: int = 0) -> Estimate:
-    inside, outside = (Terms(_excess(side), None, clusters(side)).estimate(confidence) for side in _sides(frame))
-    return _combined(outside, inside, "t of each side, combined")
+    inside, outside = (_overrated(side, confidence) for side in _sides(frame))
+    return _combined(outside, inside, "t of confidence and wilson of accuracy of each side, combined")
 
 
 def _mask(frame: pd.DataFrame, side: int) -> Terms:
