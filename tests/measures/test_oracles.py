@@ -214,7 +214,7 @@ def test_breaking_strength_takes_the_smallest_that_broke():
     assert found["median"] == pytest.approx(0.15)
     assert found["n"] == 3
     share, _ = estimate(measures.get("breaking_strength"), frame)
-    assert (share.n, share.clusters, share.method) == (3, 3, "wilson")
+    assert (share.n, share.clusters, share.method) == (3, 3, "wilson, exact one-sided bound")
     never = measures.get("breaking_strength").run(frame.assign(changed=0))
     assert never["median"] is None
     assert "no item" in never["reasons"]["median"]
