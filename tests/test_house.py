@@ -20,7 +20,7 @@ FLOORS = [
     {"__init__", "stats", "document", "numbers", "reference"},
     {"lengths", "templates", "sheet"},
     {"schedule", "store", "suite", "data", "measures", "models", "kit", "say"},
-    {"cells"},
+    {"cells", "spec"},
     {"execute", "findings", "gate", "report", "plan"},
     {"subjects"},
     {"manifest"},
