@@ -81,7 +81,8 @@ def _overrated(side: pd.DataFrame, confidence: float) -> Estimate:
     right, sure = _share(side, confidence), stats.mean(side["confidence"], clusters(side), confidence=confidence)
     if sure.low is None:  # it is always as sure
         sure = replace(sure, low=sure.value, high=sure.value)
-    return _combined(sure, right, "t of confidence and wilson of accuracy, combined")
+    found = _combined(sure, right, "t of confidence and wilson of accuracy, combined")
+    return replace(found, n=right.n, clusters=right.clusters)
 
 
 def _overconfidence(frame: pd.DataFrame, confidence: float, seed: int = 0) -> Estimate:
