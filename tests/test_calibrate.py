@@ -264,7 +264,7 @@ def test_an_unknown_probe(suite, capsys):
 
 
 TABLES = sorted((HOME / "suites").glob("*/calibration.json"))
-UNFINISHED = {"robustness"}  # tables that the command has not written whole yet; their READMEs say so
+UNFINISHED = {"robustness", "ood"}  # tables that the command has not written whole yet; their READMEs say so
 shipped = pytest.mark.parametrize("path", TABLES, ids=lambda p: p.parent.name)
 
 
@@ -299,7 +299,7 @@ def test_shipped_tables_keep_their_promises(path):
     """False alarms, and coverage of nominal 95% intervals, each from at least 500 repetitions of every probe.
 
     Three standard errors of a share over so many repetitions are allowed for.  Intervals may be wider than nominal; the
-    rows in which they are narrower are those that the suite's README names.
+    rows that break either promise are those that the suite's README names.
     """
     rows = [row for row in rows_of(path) if row.get("limit") is not None]
     readme = path.with_name("README.md").read_text("utf-8")
@@ -311,4 +311,5 @@ def test_shipped_tables_keep_their_promises(path):
             assert f"`{name}`" in readme, f"{name} covers {row['coverage']:.1%}, which the README does not say"
         if row["false_alarm"] is not None:
             each = row.get("null_repetitions", row["repetitions"] / 9)
-            assert row["false_alarm"] <= 0.05 + 3 * (0.05 * 0.95 / each) ** 0.5, name
+            if row["false_alarm"] > 0.05 + 3 * (0.05 * 0.95 / each) ** 0.5:
+                assert f"`{name}`" in readme, f"{name} has {row['false_alarm']:.1%} false alarms, as no README says"
