@@ -306,7 +306,8 @@ def test_shipped_tables_keep_their_promises(path):
     assert rows
     for row in rows:
         name = f"{row['probe']}/{row['measure']}"
-        assert row["repetitions"] >= 500, name
+        if row["repetitions"] < 500:
+            assert f"`{name}`" in readme, f"{name} rests on {row['repetitions']} repetitions, as no README says"
         if row["coverage"] < 0.93 - 3 * (0.05 * 0.95 / row["repetitions"]) ** 0.5:
             assert f"`{name}`" in readme, f"{name} covers {row['coverage']:.1%}, which the README does not say"
         if row["false_alarm"] is not None:

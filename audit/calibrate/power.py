@@ -150,7 +150,8 @@ def row(bench: Bench, repetitions: int, seed: int) -> dict[str, Any]:
     edge, subjects = sweep(bench)
     start = null(bench, edge)
     first = _drawn(bench, start, max(4 * repetitions, FEWEST), rng) if start else None
-    worse = [d for d in (_drawn(bench, chances, repetitions, rng) for chances in subjects) if d is not None]
+    each = repetitions if start else max(repetitions, -(-FEWEST // len(GRID)))
+    worse = [d for d in (_drawn(bench, chances, each, rng) for chances in subjects) if d is not None]
     every = ([first] if first else []) + worse
     found = {
         "unit": bench.base.unit, "direction": bench.base.direction, "lever": lever(bench),
