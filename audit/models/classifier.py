@@ -34,6 +34,7 @@ class Classifier:
             self.about["notes"].append("a slow tokenizer keeps no offsets, so it cannot answer Gradient")
         self.about["labels"] = list(self.labels.names)
         self.flipper: Flipper | None = None
+        self.known: dict[tuple[object, ...], Answer] = {}
 
     def run(self, batch: list[Request]) -> list[Answer]:
         """One answer for each request, in order; the batch holds one kind."""
@@ -43,7 +44,7 @@ class Classifier:
         if isinstance(first, Classify):
             asked = cast(list[Classify], batch)
             rows = weights.encoder.encode([r.text for r in asked], [r.pair for r in asked])
-            return each(weights, rows, self.classify)
+            return each(weights, rows, self.classify, self.known)
         if isinstance(first, Tokens):
             return counted(weights.encoder.whole([r.text for r in cast(list[Tokens], batch)]))
         rows = weights.encoder.encode([r.text for r in cast(list[Embed], batch)])

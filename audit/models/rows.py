@@ -16,16 +16,33 @@ from audit.types import Answer, Failed, Number, Vector
 NOT_FINITE = "are not finite (NaN or infinity)"
 
 
-def each(weights: Weights, rows: Sequence[Row], work: Callable[[list[Row]], list[Answer]]) -> list[Answer]:
-    """Answer every distinct row once: texts that the tokenizer cannot tell apart get one and the same answer."""
+KEPT = 100_000  # answers remembered
+
+
+def each(
+    weights: Weights,
+    rows: Sequence[Row],
+    work: Callable[[list[Row]], list[Answer]],
+    known: dict[tuple[object, ...], Answer] | None = None,
+) -> list[Answer]:
+    """Answer every distinct row once: texts that the tokenizer cannot tell apart get one and the same answer.
+
+    `known` holds the answers of earlier batches and is added to: a search that compares two such texts must see a tie,
+    not the noise of the batches they came in, or it would go another way each time.
+    """
+    known = {} if known is None else known
     distinct: dict[tuple[object, ...], int] = {}
     place = [distinct.setdefault(row.key, len(distinct)) for row in rows]
     first: list[Row] = [rows[0]] * len(distinct)
     for row, i in zip(rows, place, strict=True):
         first[i] = row
-    kept = [i for i, row in enumerate(first) if not refused(weights, row)]
+    answers = {i: known[row.key] for i, row in enumerate(first) if row.key in known}
+    kept = [i for i, row in enumerate(first) if i not in answers and not refused(weights, row)]
     found = weights.batcher.run([len(first[i].ids) for i in kept], lambda part: work([first[kept[n]] for n in part]))
-    answers = dict(zip(kept, found, strict=True))
+    answers |= dict(zip(kept, found, strict=True))
+    if len(known) + len(kept) > KEPT:
+        known.clear()
+    known.update((first[i].key, answer) for i, answer in zip(kept, found, strict=True))
     return [answers.get(i) or overlong(weights, first[i]) for i in place]
 
 

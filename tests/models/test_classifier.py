@@ -126,6 +126,16 @@ def test_a_cut_text_says_how_much_was_cut(folder, model):
     assert model.run([Embed(LONG)])[0].dropped == model.run([Gradient(LONG, "A")])[0].dropped == tokens - 64
 
 
+def test_texts_that_are_one_to_the_tokenizer_tie_exactly_across_batches(folder, model):
+    alone_first = model.run([Classify(TEXTS[0])])[0]
+    beside = model.run([Classify(text) for text in [*TEXTS[1:], TEXTS[0].upper() if lower(folder) else TEXTS[0], LONG]])
+    assert beside[len(TEXTS) - 1] == alone_first
+
+
+def lower(folder):
+    return AutoTokenizer.from_pretrained(folder)("A").input_ids == AutoTokenizer.from_pretrained(folder)("a").input_ids
+
+
 def test_cut_texts_can_be_errors(folder):
     strict = load(str(folder), options=LoadOptions(overlong="error"))
     for asked in (Classify, Embed):
