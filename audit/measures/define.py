@@ -25,13 +25,15 @@ class Terms:
     """A result as a ratio of sums over rows: `top` and `bottom` (default ones), both (rows,), and their clusters.
 
     Where top is 0/1 and bottom 0/1 the ratio is a proportion of the rows with bottom 1.  `paired`: top is the
-    difference of two 0/1 columns.
+    difference of two 0/1 columns.  `bounded`: top is a share from 0 to 1 of its own in each row; its mean gets the
+    interval of a proportion, which is too wide rather than too narrow and never leaves that range.
     """
 
     top: Any
     bottom: Any = None
     clusters: Any = None
     paired: bool = False
+    bounded: bool = False
 
     def estimate(self, confidence: float = 0.95) -> Estimate:
         """A proportion's, a paired difference's or a ratio's estimate, cluster-robust where rows share clusters."""
@@ -40,7 +42,9 @@ class Terms:
         sums = stats.by_cluster(top, bottom, self.clusters)
         if self.paired:
             return stats.difference_of(sums, float(np.abs(top).sum()), confidence)
-        share = bool(np.isin(top, (0, 1)).all() and np.isin(bottom, (0, 1)).all() and (top <= bottom).all())
+        share = self.bounded or bool(
+            np.isin(top, (0, 1)).all() and np.isin(bottom, (0, 1)).all() and (top <= bottom).all()
+        )
         return stats.proportion_of(sums, confidence) if share else stats.ratio(sums, confidence)
 
 

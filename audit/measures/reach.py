@@ -21,7 +21,7 @@ def _shares(frame: pd.DataFrame) -> Terms:
     bad = ((frame["hidden"] < 1) | (frame["found"] > frame["hidden"])).to_numpy()
     if bad.any():
         raise UsageError(f"column 'found', row {int(bad.argmax()) + 1}: more was found than was hidden, or none hidden")
-    return Terms(frame["found"] / frame["hidden"], None, frame.get("cluster"))
+    return Terms(frame["found"] / frame["hidden"], None, frame.get("cluster"), bounded=True)
 
 
 FOUND = {"found_share": Result("higher", 1.0, "proportion", _shares)}

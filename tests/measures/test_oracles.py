@@ -398,3 +398,11 @@ def test_a_changed_card_is_another_hash():
 
     make = measures.measure(columns={}, results={"value": measures.Result()})
     assert make(one).card_hash != make(two).card_hash
+
+
+def test_a_mean_share_stays_within_its_range():
+    """Of six texts one had 20% of what was hidden found: a t interval would begin below zero."""
+    frame = pd.DataFrame({"found": [1, 0, 0, 0, 0, 0], "hidden": [5] * 6})
+    share, values = estimate(measures.get("found_share"), frame)
+    assert values["found_share"] == share.value == pytest.approx(0.2 / 6)
+    assert 0 <= share.low < share.value < share.high < 0.6
