@@ -91,3 +91,18 @@ def test_a_quantised_checkpoint_without_its_library_is_refused_with_the_reason(l
     (llama / "config.json").write_text(json.dumps(config))
     with pytest.raises(CannotMeasure, match="cannot be loaded"):
         load(str(llama))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_quantised_checkpoint_answers_nearly_as_before(llama, tmp_path):
+    """Eight-bit weights by bitsandbytes, where that is installed: real quantised files, loaded like any other."""
+    pytest.importorskip("bitsandbytes")
+    small = transformers.BitsAndBytesConfig(load_in_8bit=True)
+    kind = transformers.AutoModelForCausalLM
+    model = kind.from_pretrained(llama, dtype=torch.float32, quantization_config=small, device_map={"": "cpu"})
+    model.save_pretrained(tmp_path / "eight")
+    transformers.AutoTokenizer.from_pretrained(llama).save_pretrained(tmp_path / "eight")
+    asked = [LogProb("she", " reads"), LogProb("she reads", " the film")]
+    exact, eight = (load(str(folder)).run(asked) for folder in (llama, tmp_path / "eight"))
+    assert exact != eight
+    assert [a.value for a in eight] == pytest.approx([a.value for a in exact], abs=0.2)
