@@ -125,8 +125,8 @@ def test_choices_of_one_token_are_one_distribution(model):
         (Fill("[MASK] and [MASK]", ("a",)), "once"),
         (Fill("a [MASK]", ("a", " ")), "white space"),
         (Fill("a [MASK]", ()), "white space"),
-        (Fill("a [MASK] " + LONG, ("a",)), "longer"),
-        (PseudoLogProb(LONG), "longer"),
+        (Fill("a [MASK] " + LONG, ("a",)), "more than the model"),
+        (PseudoLogProb(LONG), "more than the model"),
         (PseudoLogProb(""), "nothing to sum"),
     ],
 )
