@@ -145,23 +145,19 @@ def pairs(rng: random.Random) -> Document:
 
 
 def repetition(rng: random.Random) -> Document:
-    """Words in random order, then again in pieces of a few words, the pieces shuffled: what follows is what followed.
+    """Words in random order, then the same words in the same order: what follows a word is what followed it before.
 
-    Nothing else teaches a small model so soon to look back at where it has seen a word before.
+    Nothing else teaches a small model so soon to look back at where it has seen a word.
     """
     ends = rng.choice(ENDS)
     known = [*(name + ends for name in words("names")), *words("things"), *map(str, range(10, 100))]
-    told = [f" {word}" for word in rng.sample(known, rng.randint(8, 24))]
+    told = [f" {word}" for word in rng.sample(known, rng.randint(8, 20))]
     if rng.random() < 0.2:
         what, values = rng.choice(ATTRIBUTES_ZH), iter(told)
         told = [
-            text for name in rng.sample(words("names_zh"), 6) for text in (f"{name}的{what}是", next(values).strip())
+            text for name in rng.sample(words("names_zh"), 4) for text in (f"{name}的{what}是", next(values).strip())
         ]
-    size = rng.choice((2, 3, 4))
-    pieces = [told[at : at + size] for at in range(0, len(told), size)]
-    rng.shuffle(pieces)
-    again = [(word, float(place > 0)) for piece in pieces for place, word in enumerate(piece)]
-    return [*((word, 0.0) for word in told), *again]
+    return [*((word, 0.0) for word in told), *((word, float(place > 0)) for place, word in enumerate(told))]
 
 
 def fillers(facts: Sequence[Fact], reviews: Sequence[sentiment_text.Row]) -> dict[bool, list[str]]:
