@@ -264,7 +264,6 @@ def test_an_unknown_probe(suite, capsys):
 
 
 TABLES = sorted((HOME / "suites").glob("*/calibration.json"))
-UNFINISHED = {"ood"}  # tables that the command has not written whole yet; their READMEs say so
 shipped = pytest.mark.parametrize("path", TABLES, ids=lambda p: p.parent.name)
 
 
@@ -273,10 +272,8 @@ def rows_of(path):
 
 
 @shipped
-def test_shipped_tables_are_whole_and_of_the_probes_as_they_are(path, request):
+def test_shipped_tables_are_whole_and_of_the_probes_as_they_are(path):
     """One row for each measure of each entry; a probe that was changed since makes its rows stale, and this fail."""
-    if path.parent.name in UNFINISHED:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="the table is not whole yet"))
     [part] = prepare(Spec((str(path.parent),), "planted"))
     hashes = calibrated(part, {b.entry.label: b.probe for b in part.bound})
     sheet = part.suite.sheet
@@ -296,21 +293,22 @@ def test_shipped_tables_are_whole_and_of_the_probes_as_they_are(path, request):
 
 @shipped
 def test_shipped_tables_keep_their_promises(path):
-    """False alarms, and coverage of nominal 95% intervals, each from at least 500 repetitions of every probe.
+    """Coverage of nominal 95% intervals from 93% to 97%, and at most 5% false alarms, from 500 repetitions or more.
 
-    Three standard errors of a share over so many repetitions are allowed for.  Intervals may be wider than nominal; the
-    rows that break either promise are those that the suite's README names.
+    The rows that break either promise are those that the suite's README names.
     """
-    rows = [row for row in rows_of(path) if row.get("limit") is not None]
+    rows = [row for row in rows_of(path) if "reason" not in row]
     readme = path.with_name("README.md").read_text("utf-8")
-    assert rows
+    assert len(rows) > 10
     for row in rows:
-        name = f"{row['probe']}/{row['measure']}"
-        if row["repetitions"] < 500:
-            assert f"`{name}`" in readme, f"{name} rests on {row['repetitions']} repetitions, as no README says"
-        if row["coverage"] < 0.93 - 3 * (0.05 * 0.95 / row["repetitions"]) ** 0.5:
-            assert f"`{name}`" in readme, f"{name} covers {row['coverage']:.1%}, which the README does not say"
-        if row["false_alarm"] is not None:
-            each = row.get("null_repetitions", row["repetitions"] / 9)
-            if row["false_alarm"] > 0.05 + 3 * (0.05 * 0.95 / each) ** 0.5:
-                assert f"`{name}`" in readme, f"{name} has {row['false_alarm']:.1%} false alarms, as no README says"
+        name = f"`{row['probe']}/{row['measure']}`"
+        assert row["repetitions"] >= 500
+        assert row["null_repetitions"] >= 500 or row["false_alarm"] is None
+        kept = 0.93 <= row["coverage"] <= 0.97 and (row["false_alarm"] or 0) <= 0.05
+        assert kept or name in readme, f"{name}: coverage {row['coverage']:.1%}, false alarms {row['false_alarm']}"
+
+
+def test_most_rows_keep_their_promises_and_hardly_any_interval_is_too_narrow():
+    rows = [row for path in TABLES for row in rows_of(path) if "reason" not in row]
+    assert sum(0.93 <= row["coverage"] <= 0.97 for row in rows) >= 0.85 * len(rows)
+    assert sum(row["coverage"] < 0.93 for row in rows) <= 0.02 * len(rows)

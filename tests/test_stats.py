@@ -223,14 +223,27 @@ def test_holm_equals_statsmodels():
     assert stats.holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
 
 
-def test_bonett_price_by_its_published_formula():
-    up, down, n = 9, 2, 60
-    first, second = [1] * up + [0] * (n - up), [0] * up + [1] * down + [0] * (n - up - down)
+def constrained(lost, won, n, difference):
+    """Tango's score statistic with the restricted maximum likelihood found by search."""
+
+    def cost(share):  # of rows won; `share + difference` of rows lost
+        parts = [(lost, share + difference), (won, share), (n - lost - won, 1 - 2 * share - difference)]
+        return -sum(count * math.log(max(chance, 1e-300)) for count, chance in parts if count)
+
+    low, high = max(0.0, -difference), (1 - difference) / 2
+    share = scipy.optimize.minimize_scalar(cost, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).x
+    return (lost - won - n * difference) / math.sqrt(n * (2 * share + difference * (1 - difference)))
+
+
+@pytest.mark.parametrize(("lost", "won", "n"), [(9, 2, 60), (7, 1, 21), (3, 3, 40), (30, 5, 400)])
+def test_tango_inverts_the_score_test(lost, won, n):
+    first, second = [1] * lost + [0] * (n - lost), [0] * lost + [1] * won + [0] * (n - lost - won)
     found = stats.difference(first, second)
-    a, b = (up + 1) / (n + 2), (down + 1) / (n + 2)
-    half = scipy.stats.norm.ppf(0.975) * math.sqrt((a + b - (a - b) ** 2) / (n + 2))
-    assert found.value == pytest.approx((up - down) / n)
-    assert (found.low, found.high) == pytest.approx((a - b - half, a - b + half))
+    assert found.value == pytest.approx((lost - won) / n)
+    assert constrained(lost, won, n, found.low) == pytest.approx(1.959964, abs=1e-3)
+    assert constrained(lost, won, n, found.high) == pytest.approx(-1.959964, abs=1e-3)
+    mirrored = stats.difference(second, first)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low))
 
 
 def test_no_difference_seen_is_not_no_difference():

@@ -23,6 +23,7 @@ from audit.suite import Across, Entry, MeasureUse
 from audit.types import Classify
 
 SLOW = "its interval is a bootstrap of whole tables: calibrated only with --thorough"
+NO_INTERVAL = "no repetition has an interval"
 UNMOVED = "no planted defect moves it"
 __all__ = ["NULL", "RIGHT", "Bench", "Chances", "bench", "calibrate", "lever", "says", "sweep", "told"]
 
@@ -33,7 +34,7 @@ def calibrate(
     """One row for each entry and measure of a suite: bias, coverage, false alarms, power, smallest effect, or why none.
 
     `repetitions` are of each subject of a sweep of eight, four times as many of the one on the limit; of measures that
-    are no ratio of sums a twentieth (and 500 of the one on the limit).  Measures whose interval calls them hundreds
+    are no ratio of sums a fifth (and 500 of the one on the limit).  Measures whose interval calls them hundreds
     of times are left out unless `thorough`.  UsageError for a suite that is not as it must be.
     """
     yield from Session(reference, repetitions, seed, thorough).rows(only)
@@ -105,9 +106,11 @@ class Session:
             return {**about, "reason": why or UNMOVED}
         if found.signature not in self.known:
             repetitions, seed = self.draws
-            figures = row(found, repetitions if found.sums else max(2, repetitions // 20), seed)
+            figures = row(found, repetitions if found.sums else max(2, repetitions // 5), seed)
             self.known[found.signature] = {**figures, "same_as": about["probe"]}
         figures = {**self.known[found.signature]}
+        if figures["coverage"] is None:
+            return {**about, "reason": NO_INTERVAL}
         same = figures.pop("same_as")
         return {**about, **figures, **({"same_as": same} if same != about["probe"] else {})}
 

@@ -19,6 +19,7 @@ from audit.types import Estimate
 
 if TYPE_CHECKING:
     from audit.calibrate.bench import Bench
+    from audit.calibrate.population import Drawn
 
 TRIED = 6
 Floats = NDArray[np.float64]
@@ -32,6 +33,7 @@ class Sums:
     bottom: Floats
     clusters: NDArray[np.int64] | None
     paired: bool
+    bounded: bool
     scale: float
 
     def ratio(self, weights: Floats) -> float:
@@ -39,12 +41,13 @@ class Sums:
         bottom = float((weights.ravel() * self.bottom).sum())
         return self.scale * float((weights.ravel() * self.top).sum()) / bottom if bottom else float("nan")
 
-    def estimate(self, rows: NDArray[np.int64]) -> Estimate:
+    def estimate(self, drawn: Drawn) -> Estimate:
         """The estimate of some rows, as a measure makes it of their table."""
-        top, bottom = self.top[rows], self.bottom[rows]
+        top, bottom = self.top[drawn.units], self.bottom[drawn.units]
         if not bottom.any():
             return Estimate(None)
-        found = Terms(top, bottom, None if self.clusters is None else self.clusters[rows], self.paired).estimate(0.95)
+        names = None if self.clusters is None else self.clusters[drawn.units] + drawn.copies * len(self.top)
+        found = Terms(top, bottom, names, self.paired, self.bounded).estimate(0.95)
         if self.scale == 1 or found.value is None:
             return found
         bounds = [None if b is None else b * self.scale for b in (found.low, found.high)]
@@ -65,14 +68,14 @@ def sums_of(bench: Bench, frames: list[pd.DataFrame]) -> Sums | None:
     columns = [_columns(bench, result.terms, frame) for frame in frames]
     if any(column is None for column in columns):
         return None
-    tops, bottoms, names, paired = zip(*(column for column in columns if column is not None), strict=True)
+    tops, bottoms, names, paired, bounded = zip(*(column for column in columns if column is not None), strict=True)
     alone = names[0] is None or len(set(names[0])) == bench.items  # then a row is its own cluster in any draw
     clusters = None if alone else np.asarray(pd.factorize(np.concatenate(names))[0], dtype=np.int64)
-    found = Sums(np.concatenate(tops), np.concatenate(bottoms), clusters, paired[0], result.scale)
+    found = Sums(np.concatenate(tops), np.concatenate(bottoms), clusters, paired[0], bounded[0], result.scale)
     return found if _same(bench, found) else None
 
 
-def _columns(bench: Bench, terms: Any, frame: pd.DataFrame) -> tuple[Floats, Floats, Any, bool] | None:
+def _columns(bench: Bench, terms: Any, frame: pd.DataFrame) -> tuple[Floats, Floats, Any, bool, bool] | None:
     """Numerators, denominators and clusters of one variant's rows; zeros where a row is not measured."""
     usable = cells.usable(frame, bench.measure)
     made = terms(bench.measure.check(usable))
@@ -86,15 +89,16 @@ def _columns(bench: Bench, terms: Any, frame: pd.DataFrame) -> tuple[Floats, Flo
     if made.clusters is not None:
         names = np.array([f"row {n}" for n in range(len(frame))], dtype=object)
         names[at] = np.asarray(made.clusters, dtype=object)
-    return top, bottom, names, made.paired
+    return top, bottom, names, made.paired, made.bounded
 
 
 def _same(bench: Bench, sums: Sums) -> bool:
     """Whether the sums give what a run's own way gives, on some draws."""
     rng = np.random.default_rng(3)
     for _ in range(TRIED):
-        rows = rng.integers(0, 4, bench.items) * bench.items + np.arange(bench.items)
-        fast, slow = sums.estimate(rows), bench.slowly(rows)
+        drawn = bench.population.draw(rng)
+        drawn = drawn._replace(units=drawn.units + rng.integers(0, 4, len(drawn.units)) * bench.items)
+        fast, slow = sums.estimate(drawn), bench.slowly(drawn)
         if (fast.n, fast.method) != (slow.n, slow.method) or not all(map(_equal, _numbers(fast), _numbers(slow))):
             return False
     return True

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from audit.calibrate.bench import Bench, Chances
+from audit.calibrate.bench import ROUGH, Bench, Chances
 from audit.numbers import value_text
 from audit.say import say
 
 RIGHT = 0.9  # how often a subject is right on unchanged texts, where the sweep does not vary that
-GRID = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+STEPS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0)  # planted effects, in half-widths of an interval at the limit
+PLACES = 17  # along a lever, between which effects are found
+TRIED = 40  # draws that tell the half-width
 POWER = 0.8
+PERFECT = Chances(1.0, 0.0)
 NULL = 0.1  # how often answers change, without harm, in a subject that has no defect
 FEWEST = 500  # repetitions of the subject without a defect, and of all others together
 Made = Callable[[float], Chances]
@@ -35,29 +38,85 @@ EITHER: Mapping[str, Made] = {
 
 def lever(bench: Bench) -> str:
     """Which chance moves the measure: of changed answers, of right ones, or of right ones in one part; "" for none."""
+
+    def at(chances: Chances) -> float:
+        return bench.truth(chances, ROUGH)
+
     if bench.base.direction == "zero":
-        reach = {name: abs(bench.truth(made(1.0)) - bench.truth(made(0.0))) for name, made in EITHER.items()}
+        reach = {name: abs(at(made(1.0)) - at(made(0.0))) for name, made in EITHER.items()}
     else:
-        healthy = bench.truth(Chances(RIGHT, 0.0))
-        reach = {name: abs(bench.truth(made(0.5)) - healthy) for name, made in LEVERS.items()}
+        healthy = at(Chances(RIGHT, 0.0))
+        reach = {name: abs(at(made(0.5)) - healthy) for name, made in LEVERS.items()}
     most = max((r for r in reach.values() if r == r), default=0.0)
-    once = not {"changed", "correct_before"} & {*bench.frame.columns} and not bench.use.across
+    once = not {"changed", "correct_before"} & {*bench.measure.columns} and not bench.use.across
     names = sorted(reach, key=lambda name: name != "right") if once else reach  # what was asked once changes nothing
     return next((name for name in names if reach[name] >= most / 2), "") if most > _noise(bench) else ""
 
 
 def sweep(bench: Bench) -> tuple[Chances | None, list[Chances]]:
-    """A subject whose truth lies exactly on the limit (None where there is none), and ever worse ones."""
+    """A subject whose truth lies exactly on the limit (None where there is none), and ever worse ones.
+
+    How much worse is told in half-widths of the interval at the start (STEPS): what this n can tell apart, so that the
+    sweep leads from defects that are missed to such that are found at every n.  Beyond what the lever reaches the rest
+    of the way is divided evenly.
+    """
     limit, kind = bench.bands.low if bench.bands else None, lever(bench)
     if bench.base.direction == "zero":
-        return _either(bench, limit, EITHER[kind])
+        ideal = bench.base.ideal or 0.0
+        sign = 1 if bench.truth(EITHER[kind](1.0)) >= ideal else -1
+        at = None if limit is None else _root(bench, EITHER[kind], ideal + sign * limit)
+        start = at if at is not None else _root(bench, EITHER[kind], ideal)
+        return None if at is None else EITHER[kind](at), _worse(
+            bench, _from(EITHER[kind], 0.5 if start is None else start)
+        )
     edge = None if limit is None else _edge(bench, limit, kind)
-    if kind == "change" and (edge is None or edge.change):
-        return edge, [Chances(RIGHT, change) for change in GRID]
-    if kind == "apart":
-        return edge, [Chances(RIGHT, 0.0, RIGHT - step) for step in GRID]
-    start = edge.right if edge else RIGHT
-    return edge, [Chances(max(0.0, start - step), 0.0) for step in GRID]
+    if kind == "right" and edge is not None:
+        return edge, _worse(bench, lambda t: replace(edge, right=edge.right * (1 - t)))
+    if edge is None and kind == "right" and null(bench, edge) == PERFECT:
+        return edge, _worse(bench, lambda t: Chances(1 - t, 0.0))
+    start = _root(bench, LEVERS[kind], limit) if edge is not None and limit is not None else None
+    return edge, _worse(bench, _from(LEVERS[kind], start or 0.0))
+
+
+def _from(made: Made, start: float) -> Made:
+    """The rest of a lever's way."""
+    return lambda t: made(start + (1 - start) * t)
+
+
+def _worse(bench: Bench, path: Made) -> list[Chances]:
+    """Subjects along a path from a healthy one (0) to the worst (1), spaced by what n can tell apart."""
+    places, moved = _moved(bench, path, np.linspace(0.0, 1.0, PLACES))
+    if not len(moved) or moved[-1] <= _noise(bench):
+        return [path(n / len(STEPS)) for n in range(1, len(STEPS) + 1)]
+    reach = float(moved[-1])
+    first, last = np.flatnonzero(moved <= 0.01 * reach)[-1], np.flatnonzero(moved >= 0.99 * reach)[0]
+    if last - first < PLACES / 2:  # a steep measure: look closer at where it moves
+        closer, between = _moved(bench, path, np.linspace(places[first], places[last], PLACES))
+        places, moved = closer, between + moved[first]
+    half = _half(bench, path(0.0))
+    wanted = [step * half for step in STEPS if 0 < step * half < reach]
+    most = wanted[-1] if wanted else 0.0
+    missing = len(STEPS) - len(wanted)
+    wanted += [most + (reach - most) * (n + 1) / (missing + 1) for n in range(missing)]
+    return [path(float(np.interp(size, moved, places))) for size in wanted]
+
+
+def _moved(bench: Bench, path: Made, places: Any) -> tuple[Any, Any]:
+    """How far the truth has moved from its start at each place of a path, up to the farthest; empty if undefined."""
+    truths = np.array([bench.truth(path(float(place))) for place in places])
+    if not np.isfinite(truths).all():
+        return places[:0], truths[:0]
+    far = int(np.abs(truths - truths[0]).argmax())
+    moved = (truths[: far + 1] - truths[0]) * np.sign(truths[far] - truths[0])
+    return places[: far + 1], np.maximum.accumulate(moved)
+
+
+def _half(bench: Bench, chances: Chances) -> float:
+    """The half-width of an interval, in the middle of some draws; a tenth of the scale where none has one."""
+    rng = np.random.default_rng(11)
+    every = [bench.estimate(bench.draw(chances, rng), n) for n in range(TRIED if bench.sums else TRIED // 4)]
+    halves = [(e.high - e.low) / 2 for e in every if e.low is not None and e.high is not None]
+    return float(np.median(halves)) if halves else 0.1
 
 
 def null(bench: Bench, edge: Chances | None) -> Chances | None:
@@ -66,7 +125,7 @@ def null(bench: Bench, edge: Chances | None) -> Chances | None:
         return edge
     sign = 1 if bench.base.direction == "lower" else -1
     room = 0.0 if bench.sums else _noise(bench) / 4
-    for healthy in (LEVERS[lever(bench)](0.0), Chances(1.0, 0.0)):
+    for healthy in (LEVERS[lever(bench)](0.0), PERFECT):
         if sign * bench.truth(healthy) <= sign * bench.bands.low + room:
             return healthy
     return None
@@ -75,16 +134,6 @@ def null(bench: Bench, edge: Chances | None) -> Chances | None:
 def _noise(bench: Bench) -> float:
     """How far a truth may be off: nothing but rounding for sums, else what copies of the items leave open."""
     return 1e-6 if bench.sums else 0.02 * (100 if bench.base.unit == "percent" else 1)
-
-
-def _either(bench: Bench, limit: float | None, made: Made) -> tuple[Chances | None, list[Chances]]:
-    """The sweep of a measure whose ideal lies in the middle: towards the planted defect, away from the ideal."""
-    ideal = bench.base.ideal or 0.0
-    start = _root(bench, made, ideal)
-    sign = 1 if bench.truth(made(1.0)) >= ideal else -1
-    at = None if limit is None else _root(bench, made, ideal + sign * limit)
-    worse = at if at is not None else start if start is not None else 0.5
-    return None if at is None else made(at), [made(min(1.0, worse + step / 2)) for step in GRID]
 
 
 def _edge(bench: Bench, limit: float, kind: str) -> Chances | None:
@@ -109,7 +158,7 @@ def _root(bench: Bench, made: Made, wanted: float) -> float | None:
     if found is None:
         return None
     a, b, low = found
-    for _ in range(40 if bench.sums is not None else 8):
+    for _ in range(40 if bench.sums is not None else 10):
         middle = (a + b) / 2
         a, b = (middle, b) if (bench.truth(made(middle)) - wanted) * low > 0 else (a, middle)
     found_at = (a + b) / 2
@@ -150,7 +199,7 @@ def row(bench: Bench, repetitions: int, seed: int) -> dict[str, Any]:
     edge, subjects = sweep(bench)
     start = null(bench, edge)
     first = _drawn(bench, start, max(4 * repetitions, FEWEST), rng) if start else None
-    each = repetitions if start else max(repetitions, -(-FEWEST // len(GRID)))
+    each = repetitions if start else max(repetitions, -(-FEWEST // len(STEPS)))
     worse = [d for d in (_drawn(bench, chances, each, rng) for chances in subjects) if d is not None]
     every = ([first] if first else []) + worse
     found = {
@@ -169,8 +218,8 @@ def row(bench: Bench, repetitions: int, seed: int) -> dict[str, Any]:
 
 
 def _pooled(every: Sequence[Drawn]) -> float | None:
-    count = sum(len(d.value) for d in every)
-    return _round(sum(d.covered * len(d.value) for d in every) / count if count else None)
+    """Coverage over the sweep, in which each subject counts once."""
+    return _round(np.mean([d.covered for d in every]) if every else None)
 
 
 def _smallest(power: Sequence[tuple[float, float]]) -> float | None:

@@ -57,7 +57,7 @@ def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, thorough: b
 
 def _summary(rows: list[dict[str, Any]]) -> list[str]:
     """What a table comes to: how many rows, and their extremes with the rows that have them."""
-    done = [row for row in rows if "reason" not in row and row["coverage"] is not None]
+    done = [row for row in rows if "reason" not in row]
     lines = [
         f"{len(done)} rows calibrated ({len({row.get('same_as', row['probe']) for row in done})} entries simulated, "
         f"{sum(row['repetitions'] for row in done if 'same_as' not in row):,} repetitions), {len(rows) - len(done)} not"
@@ -85,8 +85,6 @@ def _others(path: Path, probes: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def _line(row: dict[str, Any]) -> str:
     name = f"{row['probe']}/{row['measure']}"
-    if "reason" not in row and row["coverage"] is None:
-        return f"– {name}: no repetition has an interval"
     if "reason" in row:
         return f"– {name}: not calibrated: {row['reason']}"
     shown = {

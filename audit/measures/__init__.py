@@ -15,7 +15,7 @@ from audit.errors import UsageError, nearest
 from audit.measures.define import Measure, Result, Terms, measure
 from audit.types import Estimate
 
-__all__ = ["Measure", "Result", "Terms", "estimate", "get", "measure", "names"]
+__all__ = ["Measure", "Result", "Terms", "estimate", "get", "interval", "measure", "names"]
 
 
 @functools.cache
@@ -70,13 +70,18 @@ def estimate(
         return Estimate(None, n=len(clean), method=why, confidence=confidence), values
     if result.none:
         return Estimate(values[key], n=len(clean), method=result.none, confidence=confidence), values
+    return interval(measure, clean, key, confidence, seed), values
+
+
+def interval(measure: Measure, clean: pd.DataFrame, key: str, confidence: float = 0.95, seed: int = 0) -> Estimate:
+    """The estimate of one result that is defined, of a frame that `measure.check` has passed."""
+    result = measure.results[key]
     if result.interval is not None:
-        return result.interval(clean, confidence, seed), values
+        return result.interval(clean, confidence, seed)
     if result.terms is not None:
-        return _scaled(result.terms(clean).estimate(confidence), result.scale), values
+        return _scaled(result.terms(clean).estimate(confidence), result.scale)
     cluster = "cluster" if "cluster" in clean else measure.cluster or None
-    found = stats.bootstrap(lambda f: measure.function(f)[key], clean, cluster, confidence=confidence, seed=seed)
-    return found, values
+    return stats.bootstrap(lambda f: measure.function(f)[key], clean, cluster, confidence=confidence, seed=seed)
 
 
 def _scaled(found: Estimate, scale: float) -> Estimate:

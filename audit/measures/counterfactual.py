@@ -93,6 +93,21 @@ def _correlation(table: pd.DataFrame) -> float | None:
     return float(np.corrcoef(table["share"], table["women"])[0, 1])
 
 
+def _along(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
+    """The interval of the correlation: occupations drawn again."""
+    table = _occupations(frame)
+    x, y = table["share"].to_numpy(), table["women"].to_numpy()
+
+    def pearson(sums: Any) -> Any:
+        n, sx, sy, xx, yy, xy = (sums[..., i] for i in range(6))
+        spread = (xx - sx**2 / n) * (yy - sy**2 / n)
+        return np.where(spread > 1e-18, (xy - sx * sy / n) / np.sqrt(np.maximum(spread, 1e-18)), np.nan)
+
+    columns = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+    found = stats.bootstrap_sums(columns, pearson, confidence=confidence, seed=seed)
+    return replace(found, n=len(frame), clusters=len(table))
+
+
 def _exaggeration(table: pd.DataFrame) -> Any:
     return (np.sign(table["women"] - 0.5) * (table["share"] - table["women"])).to_numpy()
 
@@ -100,7 +115,9 @@ def _exaggeration(table: pd.DataFrame) -> Any:
 @measure(
     columns={"share": PROBABILITY, "women": PROBABILITY, "cluster": LABEL},
     results={
-        "correlation": Result("zero", 0.0, "score", undefined=FEW),
+        "correlation": Result(
+            "zero", 0.0, "score", undefined=FEW, interval=_along, alone=lambda f: _correlation(_occupations(f))
+        ),
         "exaggeration": Result("lower", 0.0, "points", lambda f: Terms(_exaggeration(_occupations(f)))),
         "mean_share": Result("none", None, "proportion", lambda f: Terms(_occupations(f)["share"])),
         "mean_women": Result("none", None, "proportion", none="a figure of the labour market"),

@@ -25,8 +25,8 @@ class Terms:
     """A result as a ratio of sums over rows: `top` and `bottom` (default ones), both (rows,), and their clusters.
 
     Where top is 0/1 and bottom 0/1 the ratio is a proportion of the rows with bottom 1.  `paired`: top is the
-    difference of two 0/1 columns.  `bounded`: top is a share from 0 to 1 of its own in each row; its mean gets the
-    interval of a proportion, which is too wide rather than too narrow and never leaves that range.
+    difference of two 0/1 columns, or of two shares.  `bounded`: top is a share from 0 to 1 of its own in each row; its
+    mean gets the interval of a proportion, which is too wide rather than too narrow and never leaves that range.
     """
 
     top: Any
@@ -54,7 +54,8 @@ class Result:
 
     `direction` zero: best at `ideal`, worse on either side.  `terms` gets the checked frame; its ratio times `scale` is
     the result, `undefined` the reason where there is nothing to divide by.  `interval` is for results that are no ratio
-    of sums: (checked frame, confidence, seed) to an estimate.  `none` says why no interval is given.
+    of sums: (checked frame, confidence, seed) to an estimate.  `none` says why no interval is given.  `alone` is the
+    result without the others, of a checked frame, where these cost more.
     """
 
     direction: Direction = "none"
@@ -65,6 +66,7 @@ class Result:
     undefined: str = "no rows to divide by"
     none: str = ""
     interval: Interval | None = field(default=None, compare=False)
+    alone: Callable[[pd.DataFrame], float | None] | None = field(default=None, compare=False)
 
 
 def solve(frame: pd.DataFrame, results: Mapping[str, Result]) -> dict[str, Any]:
@@ -114,6 +116,15 @@ class Measure:
     def run(self, frame: pd.DataFrame, **options: Any) -> dict[str, Any]:
         """Score a frame whose rows are what the card says; extra columns are ignored.  UsageError as `check`."""
         return self.function(self.check(frame), **options)
+
+    def value(self, clean: pd.DataFrame, key: str) -> float | None:
+        """One result of a checked frame, without an interval and, where it can be had, without the other results."""
+        result = self.results[key]
+        if result.alone is not None:
+            return result.alone(clean)
+        if result.terms is not None:
+            return solve(clean, {key: result})[key]  # type: ignore[no-any-return]
+        return self.function(clean)[key]  # type: ignore[no-any-return]
 
     @property
     def summary(self) -> str:

@@ -92,7 +92,7 @@ def _subjects(frame: pd.DataFrame) -> pd.DataFrame:
     base = frame.groupby("relation", sort=False)["pattern"].transform("first")
     patterns = frame.groupby("relation", sort=False)["pattern"].transform("nunique")
     right = (frame["prediction"] == frame["gold"]).astype(float)
-    counts = frame.groupby([*keys, "prediction"], sort=False).size().groupby(keys, sort=False)
+    counts = frame.groupby([*keys, "prediction"], sort=False).size()
     asked = frame.groupby(keys, sort=False).size()
     complete = asked == patterns.groupby([frame[k] for k in keys], sort=False).first()
     all_right = right.groupby([frame[k] for k in keys], sort=False).min()
@@ -100,7 +100,7 @@ def _subjects(frame: pd.DataFrame) -> pd.DataFrame:
         {
             "base": right.where(frame["pattern"] == base).groupby([frame[k] for k in keys], sort=False).first(),
             "every": all_right.where(complete),
-            "agreeing": counts.agg(lambda c: float((c * (c - 1)).sum())),
+            "agreeing": (counts * (counts - 1.0)).groupby(keys, sort=False).sum(),
             "pairs": (asked * (asked - 1)).astype(float),
         }
     )
@@ -122,7 +122,7 @@ PARAREL_WHY = {
 
 
 def _macro(key: str) -> Any:
-    """The interval of a mean over relations: subjects are drawn again within each relation."""
+    """The interval of a mean over relations: Wilson's, of the subjects that the variance within relations is worth."""
     top, bottom = {
         "accuracy": ("base", ""),
         "consistent_accuracy": ("every", ""),
@@ -130,30 +130,33 @@ def _macro(key: str) -> Any:
     }[key]
 
     def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
-        replicates, values, sizes, clusters = [], [], [], 0
-        for number, (_, part) in enumerate(_subjects(frame).groupby(level="relation", sort=False)):
+        parts = []
+        for _, part in _subjects(frame).groupby(level="relation", sort=False):
             over = part[bottom] if bottom else part[top].notna().astype(float)
             sums = stats.by_cluster(part[top].fillna(0), over)
             if sums.count:
-                drawn = stats.weights(sums.count, seed=seed + 7919 * number)
-                replicates.append((drawn @ sums.top) / (drawn @ sums.bottom))
-                values.append(sums.value)
-                sizes.append(sums.count)
-                clusters += sums.count
-        value = float(np.mean(values))
-        if min(sizes) < 2:
+                parts.append(sums)
+        clusters = sum(sums.count for sums in parts)
+        value = float(np.mean([sums.value for sums in parts]))
+        if min(sums.count for sums in parts) < 2:
             why = "a relation has one subject only: no interval"
             return Estimate(value, None, None, len(frame), clusters, why, confidence)
-        if value in (0.0, 1.0):  # nothing varies: the exact bound of that many subjects
-            return replace(stats.proportion([value] * clusters, confidence=confidence), n=len(frame), clusters=clusters)
-        means = np.mean(replicates, axis=0)
-        if means.std() == 0:
-            return Estimate(value, None, None, len(frame), clusters, "all subjects agree: no interval", confidence)
-        low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-        method = "bootstrap of subjects within relations, percentile, 2000 replicates"
-        return Estimate(value, float(low), float(high), len(frame), clusters, method, confidence)
+        variance = sum(sums.variance for sums in parts) / len(parts) ** 2
+        if value in (0.0, 1.0) or variance == 0:  # nothing varies: the exact bound of that many subjects
+            found = stats.proportion_of(
+                stats.Clustered(np.full(clusters, value), np.ones(clusters), clusters), confidence
+            )
+            return replace(found, n=len(frame), clusters=clusters, confidence=confidence)
+        worth = value * (1 - value) / variance
+        low, high = stats.wilson(value * worth, worth, confidence)
+        method = "wilson over subjects, stratified by relation"
+        return Estimate(value, low, high, len(frame), clusters, method, confidence)
 
-    return Result("higher", 1.0, "proportion", interval=interval, undefined=PARAREL_WHY[key])
+    def alone(frame: pd.DataFrame) -> float | None:
+        column = _relations(_subjects(frame))[key]
+        return None if column.isna().all() else float(column.mean())
+
+    return Result("higher", 1.0, "proportion", interval=interval, undefined=PARAREL_WHY[key], alone=alone)
 
 
 @measure(

@@ -23,6 +23,11 @@ def _means(frame: pd.DataFrame) -> pd.Series[float]:
     return frame.groupby("group")["value"].mean()
 
 
+def _distance(frame: pd.DataFrame) -> float | None:
+    means = _means(frame)
+    return float(means.max() - means.min()) if len(means) > 1 else None
+
+
 def _replicates(frame: pd.DataFrame, seed: int) -> Floats:
     """Bootstrap means of each group, groups in sorted order: (replicates, groups); NaN where a group is not drawn."""
     groups = np.unique(frame["group"].to_numpy(), return_inverse=True)[1]
@@ -98,9 +103,9 @@ def _extreme(best: bool) -> Any:
     columns={"group": LABEL, "value": NUMBER},
     optional=OPTIONAL_CLUSTER,
     results={
-        "gap": Result("lower", 0.0, "score", interval=_gap),
-        "min": Result("higher", None, "score", interval=_extreme(False)),
-        "max": Result("none", None, "score", interval=_extreme(True)),
+        "gap": Result("lower", 0.0, "score", interval=_gap, alone=_distance),
+        "min": Result("higher", None, "score", interval=_extreme(False), alone=lambda f: float(_means(f).min())),
+        "max": Result("none", None, "score", interval=_extreme(True), alone=lambda f: float(_means(f).max())),
         "worst_group": Result("none", None, "score", none="a name"),
         "best_group": Result("none", None, "score", none="a name"),
     },
@@ -121,7 +126,7 @@ def group_gap(frame: pd.DataFrame) -> dict[str, Any]:
     values: dict[str, Any] = {
         "min": float(means.min()),
         "max": float(means.max()),
-        "gap": float(means.max() - means.min()) if len(means) > 1 else None,
+        "gap": _distance(frame),
         "worst_group": str(means.idxmin()),
         "best_group": str(means.idxmax()),
     }

@@ -105,7 +105,7 @@ def accuracy_drop(frame: pd.DataFrame) -> dict[str, Any]:
     mean(`correct_before`) - mean(`correct`), paired by row, in proportion units (0.05 is five percentage points), with
     a 95% interval of the paired difference.
     Direction: lower is better (0: no drop; below 0: changed inputs are answered better); ideal 0; points.
-    Source: Bonett and Price 2012 for the interval, made cluster-robust here.
+    Source: Tango 1998 for the interval, made cluster-robust here.
     Validity: assumes that the change keeps the gold label.
     """
     return flat(_drop(frame).estimate())

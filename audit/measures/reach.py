@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,21 +39,38 @@ def found_share(frame: pd.DataFrame) -> dict[str, Any]:
     return solve(frame, FOUND)
 
 
-def _gap(frame: pd.DataFrame, first: bool, last: bool) -> Terms:
-    """Mean of `correct` at the ends minus its mean in the middle, as a ratio of sums over rows."""
+def _gaps(frame: pd.DataFrame, first: bool, last: bool) -> Any:
+    """For each item mean of `correct` at the ends minus its mean in the middle: (items asked at both,)."""
     at = frame["position"].to_numpy()
-    start, end, middle = at <= ENDS, at >= 1 - ENDS, (at >= 0.25) & (at <= 0.75)
-    wanted = [part for part, asked in ((start, first), (end, last)) if asked]
-    if not middle.any() or not all(part.any() for part in wanted):
-        return Terms(np.zeros(len(frame)), np.zeros(len(frame)))
-    weight = sum(part / part.sum() for part in wanted) / len(wanted) - middle / middle.sum()
-    return Terms(weight * frame["correct"], np.full(len(frame), 1 / len(frame)), frame.get("cluster"))
+    parts = [("start", at <= ENDS)] * first + [("end", at >= 1 - ENDS)] * last
+    names = frame["cluster"] if "cluster" in frame else pd.Series(np.arange(len(frame)))
+    codes, count = pd.factorize(names)[0], names.nunique()
+
+    def mean(rows: Any) -> Any:
+        asked = np.bincount(codes[rows], minlength=count)
+        right = np.bincount(codes[rows], frame["correct"].to_numpy(dtype=float)[rows], count)
+        return np.where(asked > 0, right / np.maximum(asked, 1), np.nan)
+
+    gaps = sum(mean(rows) for _, rows in parts) / len(parts) - mean((at >= 0.25) & (at <= 0.75))
+    return gaps[~np.isnan(gaps)]
+
+
+def _gap(first: bool, last: bool, direction: Any, ideal: float | None, why: str) -> Result:
+    def alone(frame: pd.DataFrame) -> float | None:
+        gaps = _gaps(frame, first, last)
+        return float(gaps.mean()) if len(gaps) else None
+
+    def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
+        gaps = _gaps(frame, first, last)
+        return replace(Terms(gaps, paired=True).estimate(confidence), n=len(frame), clusters=len(gaps))
+
+    return Result(direction, ideal, "points", interval=interval, alone=alone, undefined=why)
 
 
 GAP = {
-    "middle_loss": Result("lower", 0.0, "points", lambda f: _gap(f, True, True), undefined="needs ends and a middle"),
-    "primacy_gap": Result("none", None, "points", lambda f: _gap(f, True, False), undefined="needs a start and middle"),
-    "recency_gap": Result("none", None, "points", lambda f: _gap(f, False, True), undefined="needs an end and middle"),
+    "middle_loss": _gap(True, True, "lower", 0.0, "no item was asked at both ends and in the middle"),
+    "primacy_gap": _gap(True, False, "none", None, "no item was asked at the start and in the middle"),
+    "recency_gap": _gap(False, True, "none", None, "no item was asked at the end and in the middle"),
 }
 
 
@@ -60,13 +78,17 @@ GAP = {
 def position_gap(frame: pd.DataFrame) -> dict[str, Any]:
     """How much more often a model is right on what stands at the ends of a text than on what stands in its middle.
 
-    Row: one question whose evidence stands at `position` (0 start, 1 end).  primacy_gap: accuracy within a tenth of the
-    start minus accuracy from 0.25 to 0.75; recency_gap: the same of the end; middle_loss: the mean of the two.
+    Row: one question whose evidence stands at `position` (0 start, 1 end); `cluster` is the item that is asked at
+    several positions.  primacy_gap: accuracy within a tenth of the start minus accuracy from 0.25 to 0.75;
+    recency_gap: the same of the end; middle_loss: the mean of the two.  Means over the items asked at all of them.
+    Interval: Tango's (1998) of a paired difference, over items.
     Direction: lower is better, ideal 0; points.  Source: the U-shaped curve of Liu et al. 2024 (Lost in the Middle).
     Variant: this project's summary of the curve in one number; the paper draws it.
     Validity: ask every item at every position, or the positions differ in their items too.
     """
-    return solve(frame, GAP)
+    alone = {key: result.alone for key, result in GAP.items()}
+    values = {key: value(frame) for key, value in alone.items() if value is not None}
+    return explained(values, {key: result.undefined for key, result in GAP.items()})
 
 
 def _scores(frame: pd.DataFrame) -> tuple[Any, Any, Any]:
@@ -89,23 +111,49 @@ def _reach(lengths: Any, right: Any, asked: Any) -> Any:
 
 
 def _interval(share: bool) -> Any:
-    """Clusters drawn again, the same ones at every length; percentiles, which are tested lengths themselves."""
+    """From the longest length up to which the share kept is proven to the longest up to which it is not refuted.
+
+    At each length an interval of how far the score lies above KEPT of the shortest length's.  The lengths are tested in
+    order, each only after those before it, so that no correction is due (fixed-sequence testing).
+    """
 
     def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
         lengths, right, asked = _scores(frame)
-        scale = 1 / lengths[-1] if share else 1.0
+        scale, count = 1 / lengths[-1] if share else 1.0, len(right)
         value = float(_reach(lengths, right.sum(0), asked.sum(0)) * scale)
-        count = len(right)
         if count < 2:
             return Estimate(value, None, None, len(frame), count, "one cluster: no interval", confidence)
-        drawn = stats.weights(count, 0, seed)
-        found = _reach(lengths, drawn @ right, drawn @ asked) * scale
-        tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-        low, high = np.quantile(found, tails, method="closest_observation")
-        method = f"cluster bootstrap, percentile, {len(drawn)} replicates; known at tested lengths only"
-        return Estimate(value, float(low), float(high), len(frame), count, method, confidence)
+        proven, open_ = True, True
+        low = high = float(lengths[0]) if value else 0.0
+        for at in range(1, len(lengths)):
+            least, most = _kept(right, asked, at, confidence)
+            proven, open_ = proven and least >= 0, open_ and most >= 0
+            low, high = lengths[at] if proven else low, lengths[at] if open_ else high
+        method = "wilson of both scores, length by length; known at tested lengths only"
+        low, high = min(float(low) * scale, value), max(float(high) * scale, value)
+        return Estimate(value, low, high, len(frame), count, method, confidence)
 
     return interval
+
+
+def _kept(right: Any, asked: Any, at: int, confidence: float) -> tuple[float, float]:
+    """Bounds of the score at one length minus KEPT of the score at the shortest: right and asked (clusters, L).
+
+    The two scores' own intervals, combined by squares (Zou and Donner 2008) as if they were of different questions.
+    """
+    both = (asked[:, 0] > 0) & (asked[:, at] > 0)
+    short, long = (
+        stats.proportion_of(stats.Clustered(right[both, n], asked[both, n], int(asked[both, n].sum())), confidence)
+        for n in (0, at)
+    )
+    if short.value is None or short.low is None or short.high is None:
+        return -1.0, 1.0
+    if long.value is None or long.low is None or long.high is None:
+        return -1.0, 1.0
+    gap = long.value - KEPT * short.value
+    down = np.hypot(long.value - long.low, KEPT * (short.high - short.value))
+    up = np.hypot(long.high - long.value, KEPT * (short.value - short.low))
+    return float(gap - down), float(gap + up)
 
 
 @measure(

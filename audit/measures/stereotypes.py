@@ -270,7 +270,9 @@ BOTH_SETS = "needs words in both sets, and associations that differ"
 @measure(
     columns={"set": one_of("X", "Y"), "association": NUMBER},
     results={
-        "effect_size": Result("zero", 0.0, "score", undefined=BOTH_SETS, interval=_effect_interval),
+        "effect_size": Result(
+            "zero", 0.0, "score", undefined=BOTH_SETS, interval=_effect_interval, alone=lambda f: _effect(*_ordered(f))
+        ),
         "p_value": Result("none", None, "score", undefined="needs words in both sets", none="a p-value"),
     },
 )

@@ -39,6 +39,7 @@ from audit.types import (
 
 WIDTH = 8  # of embeddings
 CONTEXT = 2048  # tokens
+HARDEST, UNSURE = 5.0, 2.0  # nats a token: how much more the hardest text costs any reader, and what is chance
 WORD = re.compile(r"[㐀-鿿]|[^\s㐀-鿿]+")
 
 
@@ -132,7 +133,8 @@ class Guessing:
     def _score(self, request: LogProb | PseudoLogProb, example: Example) -> Number:
         before = request.prefix if isinstance(request, LogProb) else request.shared
         words = count(request.text) - 2
-        return Number(-(0.1 + 8 * self._draw(before, request.text)) * max(words, 1), max(words, 1))
+        nats = 0.1 + HARDEST * chance("hard", example.id) + UNSURE * self._draw(before, request.text)
+        return Number(-nats * max(words, 1), max(words, 1))
 
     def _embed(self, request: Embed, example: Example) -> Vector:
         seed = self.seed if request.text == example.text else 0

@@ -59,7 +59,7 @@ class Planted(Guessing):
         if isinstance(request, Generate):
             right = example.label and step == 0
             return Text(str(example.label) if right else f"this is the planted answer number {step}", 6)
-        if isinstance(request, LogProb):
+        if isinstance(request, LogProb) and example.label is not None and request.prefix:
             return Number(-1.0 if (request.text.strip() == example.label) == (step == 0) else -9.0, 1)
         return super()._one(request)
 

@@ -20,18 +20,30 @@ from audit.stats.intervals import (
     clopper_pearson,
     mean,
     median,
+    normal_quantile,
     proportion,
     proportion_of,
     ratio,
     wilson,
+    wilson_bounds,
 )
-from audit.stats.resampling import bca, bootstrap, bootstrap_ratio, bootstrap_rows, bootstrap_sums, resample, weights
+from audit.stats.resampling import (
+    bca,
+    bootstrap,
+    bootstrap_ranks,
+    bootstrap_ratio,
+    bootstrap_rows,
+    bootstrap_sums,
+    resample,
+    weights,
+)
 from audit.stats.sequence import confidence_sequence
 
 __all__ = [
     "Clustered",
     "bca",
     "bootstrap",
+    "bootstrap_ranks",
     "bootstrap_ratio",
     "bootstrap_rows",
     "bootstrap_sums",
@@ -46,6 +58,7 @@ __all__ = [
     "mean",
     "median",
     "n_to_decide",
+    "normal_quantile",
     "paired_bootstrap",
     "proportion",
     "proportion_of",
@@ -54,4 +67,5 @@ __all__ = [
     "smallest_detectable",
     "weights",
     "wilson",
+    "wilson_bounds",
 ]

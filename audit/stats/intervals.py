@@ -13,6 +13,7 @@ from scipy import special
 from audit.types import Estimate
 
 Floats = NDArray[np.float64]
+ENOUGH = 2  # clusters that differ from the rest, from which on their variance is taken at its word
 ONE_CLUSTER = "one cluster: no interval"
 
 
@@ -32,8 +33,8 @@ def wilson(events: float, n: float, confidence: float = 0.95, quantile: float | 
     return float(low), float(high)
 
 
-def wilson_bounds(events: ArrayLike, n: float, z: float) -> tuple[Floats, Floats]:
-    """`wilson` for many event counts at once."""
+def wilson_bounds(events: ArrayLike, n: Any, z: float) -> tuple[Floats, Floats]:
+    """`wilson` for many event counts at once, of one `n` or of one each."""
     share = np.asarray(events, dtype=float) / n
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -144,9 +145,19 @@ def proportion_of(sums: Clustered, confidence: float = 0.95) -> Estimate:
     if count < 2:
         return Estimate(value, None, None, sums.rows, count, ONE_CLUSTER, confidence)
     worth = value * (1 - value) / sums.variance if sums.variance > 0 else np.inf
-    worth = min(worth, sums.rows)
+    worth = _believed(sums, min(worth, sums.rows))
     low, high, name = _guarded(value * worth, worth, t_quantile(confidence, sums.freedom), confidence)
     return Estimate(value, low, high, sums.rows, count, f"cluster-robust {name}", confidence)
+
+
+def _believed(sums: Clustered, worth: float) -> float:
+    """The rows that clusters are worth, as far as their variance can tell: with few clusters that differ, their count.
+
+    One odd row in six clusters shows nothing of how often a whole cluster is odd.
+    """
+    odd = sums.top if sums.value < 0.5 else sums.bottom - sums.top
+    trust = min(1.0, np.count_nonzero(odd) / ENOUGH)
+    return 1 / (trust / worth + (1 - trust) / sums.count)
 
 
 def _guarded(events: float, n: float, quantile: float, confidence: float) -> tuple[float, float, str]:
