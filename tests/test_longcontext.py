@@ -408,6 +408,22 @@ def test_position_gap_by_hand():
     assert nothing["middle_loss"] is None
 
 
+def test_position_gap_pairs_the_positions_of_an_item():
+    frame = pd.DataFrame(
+        {
+            "position": [0.0, 0.5, 1.0] * 8,
+            "correct": [1, 0, 1] * 6 + [1, 1, 0] * 2,
+            "cluster": [str(n // 3) for n in range(24)],
+        }
+    )
+    found, values = measures.estimate(measures.get("position_gap"), frame, "primacy_gap")
+    assert values["primacy_gap"] == found.value == pytest.approx(0.75)
+    assert (found.method, found.n, found.clusters) == ("tango", 24, 8)
+    assert 0 < found.low < 0.75 < found.high < 1
+    same, _ = measures.estimate(measures.get("position_gap"), frame.assign(correct=1), "middle_loss")
+    assert same.low < same.value == 0 < same.high
+
+
 def test_found_share_weighs_texts_alike_and_refuses_nonsense():
     frame = pd.DataFrame({"found": [1, 4, 0], "hidden": [1, 8, 2]})
     assert measures.get("found_share").run(frame)["found_share"] == pytest.approx(0.5)

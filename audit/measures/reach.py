@@ -39,28 +39,42 @@ def found_share(frame: pd.DataFrame) -> dict[str, Any]:
     return solve(frame, FOUND)
 
 
+def _places(frame: pd.DataFrame, first: bool, last: bool) -> tuple[list[Any], Any]:
+    """Which rows stand at the ends that are asked for, and which in the middle."""
+    at = frame["position"].to_numpy()
+    return [part for part, asked in ((at <= ENDS, first), (at >= 1 - ENDS, last)) if asked], (at >= 0.25) & (at <= 0.75)
+
+
 def _gaps(frame: pd.DataFrame, first: bool, last: bool) -> Any:
     """For each item mean of `correct` at the ends minus its mean in the middle: (items asked at both,)."""
-    at = frame["position"].to_numpy()
-    parts = [("start", at <= ENDS)] * first + [("end", at >= 1 - ENDS)] * last
-    names = frame["cluster"] if "cluster" in frame else pd.Series(np.arange(len(frame)))
-    codes, count = pd.factorize(names)[0], names.nunique()
+    ends, middle = _places(frame, first, last)
+    codes, count = pd.factorize(frame["cluster"])[0], frame["cluster"].nunique()
 
     def mean(rows: Any) -> Any:
         asked = np.bincount(codes[rows], minlength=count)
         right = np.bincount(codes[rows], frame["correct"].to_numpy(dtype=float)[rows], count)
         return np.where(asked > 0, right / np.maximum(asked, 1), np.nan)
 
-    gaps = sum(mean(rows) for _, rows in parts) / len(parts) - mean((at >= 0.25) & (at <= 0.75))
+    gaps = sum(mean(rows) for rows in ends) / len(ends) - mean(middle)
     return gaps[~np.isnan(gaps)]
+
+
+def _apart(frame: pd.DataFrame, first: bool, last: bool) -> Terms:
+    """The same of rows that are all different items, as a ratio of sums over rows; nothing where a place is empty."""
+    ends, middle = _places(frame, first, last)
+    if not middle.any() or not all(part.any() for part in ends):
+        return Terms(np.zeros(len(frame)), np.zeros(len(frame)))
+    weight = sum(part / part.sum() for part in ends) / len(ends) - middle / middle.sum()
+    return Terms(weight * frame["correct"], np.full(len(frame), 1 / len(frame)))
 
 
 def _gap(first: bool, last: bool, direction: Any, ideal: float | None, why: str) -> Result:
     def alone(frame: pd.DataFrame) -> float | None:
-        gaps = _gaps(frame, first, last)
-        return float(gaps.mean()) if len(gaps) else None
+        return interval(frame, 0.95, 0).value
 
     def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
+        if "cluster" not in frame:
+            return _apart(frame, first, last).estimate(confidence)
         gaps = _gaps(frame, first, last)
         return replace(Terms(gaps, paired=True).estimate(confidence), n=len(frame), clusters=len(gaps))
 
@@ -68,9 +82,9 @@ def _gap(first: bool, last: bool, direction: Any, ideal: float | None, why: str)
 
 
 GAP = {
-    "middle_loss": _gap(True, True, "lower", 0.0, "no item was asked at both ends and in the middle"),
-    "primacy_gap": _gap(True, False, "none", None, "no item was asked at the start and in the middle"),
-    "recency_gap": _gap(False, True, "none", None, "no item was asked at the end and in the middle"),
+    "middle_loss": _gap(True, True, "lower", 0.0, "needs rows at both ends and in the middle"),
+    "primacy_gap": _gap(True, False, "none", None, "needs rows at the start and in the middle"),
+    "recency_gap": _gap(False, True, "none", None, "needs rows at the end and in the middle"),
 }
 
 
@@ -80,8 +94,9 @@ def position_gap(frame: pd.DataFrame) -> dict[str, Any]:
 
     Row: one question whose evidence stands at `position` (0 start, 1 end); `cluster` is the item that is asked at
     several positions.  primacy_gap: accuracy within a tenth of the start minus accuracy from 0.25 to 0.75;
-    recency_gap: the same of the end; middle_loss: the mean of the two.  Means over the items asked at all of them.
-    Interval: Tango's (1998) of a paired difference, over items.
+    recency_gap: the same of the end; middle_loss: the mean of the two.  Means over the items asked at all of them
+    (over rows without `cluster`).
+    Interval: Tango's (1998) of a paired difference, over items; a t of different items where there is no `cluster`.
     Direction: lower is better, ideal 0; points.  Source: the U-shaped curve of Liu et al. 2024 (Lost in the Middle).
     Variant: this project's summary of the curve in one number; the paper draws it.
     Validity: ask every item at every position, or the positions differ in their items too.
