@@ -68,7 +68,7 @@ def _key(name: str, run: Stored) -> dict[str, Any]:
 def pair(name: str, now: Stored, then: Stored, confidence: float = 0.95, *, quick: bool = False) -> Pair:
     """How much worse a finding is than in another run of the same items.  Estimate(None) with the reason where unknown.
 
-    Only items measured in both runs count.  Rows of 0/1 values: Tango's paired interval; other rows: t on
+    Only items measured in both runs count.  Rows of 0/1 values: Bonett and Price's paired interval; other rows: t on
     the differences; ratios whose denominators differ: a paired cluster bootstrap; any other statistic: a bootstrap that
     draws the same clusters for both, or, where `quick`, the two findings' own intervals taken as independent.
     """
@@ -170,7 +170,7 @@ def _rows(moved: Any, clusters: Any, spread: float, confidence: float) -> Estima
     """The mean of paired differences, with the interval that suits their values."""
     sums = stats.by_cluster(moved, None, clusters)
     if np.isin(moved, (-1, 0, 1)).all():
-        return stats.difference_of(sums, float(np.abs(moved).sum()), confidence)
+        return stats.adjusted_difference_of(sums, float(np.abs(moved).sum()), confidence)
     found = stats.mean(moved, clusters, confidence=confidence)
     if found.low is not None or found.value is None or sums.count < 2:
         return found

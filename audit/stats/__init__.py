@@ -5,6 +5,7 @@ observation made several times: twenty typos of one sentence.  Rows of different
 """
 
 from audit.stats.compare import (
+    adjusted_difference_of,
     difference,
     difference_of,
     holm,
@@ -41,6 +42,7 @@ from audit.stats.sequence import confidence_sequence
 
 __all__ = [
     "Clustered",
+    "adjusted_difference_of",
     "bca",
     "bootstrap",
     "bootstrap_ranks",

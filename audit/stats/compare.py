@@ -67,6 +67,31 @@ def difference_of(sums: Clustered, moved: float, confidence: float = 0.95) -> Es
     )
 
 
+def adjusted_difference_of(sums: Clustered, moved: float, confidence: float = 0.95) -> Estimate:
+    """`difference_of` by Bonett and Price (2012): one row is added in each direction.
+
+    For decisions at high confidence with few rows that differ, as in a gate: there the score interval is too narrow
+    (15% false failures of 20 rules in `bench/gate.py`, against 5%).
+    """
+    if sums.count == 0:
+        return Estimate(None, method="no rows", confidence=confidence)
+    total, alone = float(sums.bottom.sum()), sums.count == sums.rows
+    if sums.count < 2 and not alone:
+        return Estimate(sums.value, None, None, sums.rows, 1, ONE_CLUSTER, confidence)
+    simple = (moved / total - sums.value**2) / total
+    widest = total / sums.count
+    weight = 1.0 if alone else float(np.clip(sums.variance / simple if simple > 0 else widest, 1, max(widest, 1)))
+    padded = Clustered(np.append(sums.top, [weight, -weight]), np.append(sums.bottom, [weight, weight]), sums.rows)
+    if alone:
+        shares = (moved + 2) / (total + 2)
+        half = normal_quantile(confidence) * math.sqrt((shares - padded.value**2) / (total + 2))
+    else:
+        half = t_quantile(confidence, sums.count - 1) * math.sqrt(padded.variance)
+    low, high = max(-1.0, padded.value - half), min(1.0, padded.value + half)
+    method = "bonett-price" if alone else "cluster-robust bonett-price"
+    return Estimate(sums.value, low, high, sums.rows, sums.count, method, confidence)
+
+
 def _score_bound(lost: float, won: float, n: float, quantile: float) -> float:
     """The largest difference that Tango's score test of `lost` - `won` rows in `n` does not reject, by halving."""
 

@@ -70,7 +70,7 @@ def test_a_regression_is_paired_by_item(runs, tmp_path):
     light = found.lights[0]
     flips = [stored.read(runs / name).findings[light.finding.id].value for name in ("worse", "base")]
     assert light.question.found.value == pytest.approx(flips[0] - flips[1])
-    assert light.question.found.method == "tango"
+    assert light.question.found.method == "bonett-price"
     same = judged(runs / "again", regression(), tmp_path, runs / "base")
     assert [light.status for light in same.lights] == ["met"] * 2
 
