@@ -223,6 +223,16 @@ def test_holm_equals_statsmodels():
     assert stats.holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
 
 
+def test_bonett_price_by_its_published_formula():
+    up, down, n = 9, 2, 60
+    moved = np.array([1.0] * up + [-1.0] * down + [0.0] * (n - up - down))
+    found = stats.adjusted_difference_of(stats.by_cluster(moved), up + down)
+    a, b = (up + 1) / (n + 2), (down + 1) / (n + 2)
+    half = scipy.stats.norm.ppf(0.975) * math.sqrt((a + b - (a - b) ** 2) / (n + 2))
+    assert found.value == pytest.approx((up - down) / n)
+    assert (found.low, found.high) == pytest.approx((a - b - half, a - b + half))
+
+
 def constrained(lost, won, n, difference):
     """Tango's score statistic with the restricted maximum likelihood found by search."""
 
