@@ -579,10 +579,10 @@ def test_facts_are_many_and_sound():
     ("name", "least"),
     [
         ("truthful", (60, 30)),
-        ("negation", (60, 30)),
+        ("negation", (60, 60)),
         ("grounded", (40, 20)),
-        ("summaries", (30, 15)),
-        ("pressure", (30, 15)),
+        ("summaries", (30, 32)),
+        ("pressure", (30, 32)),
     ],
 )
 def test_there_are_enough_items(name, least):

@@ -14,6 +14,7 @@ from audit.say import say
 
 RIGHT = 0.9  # how often a subject is right on unchanged texts, where the sweep does not vary that
 STEPS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0)  # planted effects, in half-widths of an interval at the limit
+FARTHEST = 0.9  # share of a lever's way that steps may reach: at its end every answer is the same
 PLACES = 17  # along a lever, between which effects are found
 TRIED = 40  # draws that tell the half-width
 POWER = 0.8
@@ -57,8 +58,8 @@ def sweep(bench: Bench) -> tuple[Chances | None, list[Chances]]:
     """A subject whose truth lies exactly on the limit (None where there is none), and ever worse ones.
 
     How much worse is told in half-widths of the interval at the start (STEPS): what this n can tell apart, so that the
-    sweep leads from defects that are missed to such that are found at every n.  Beyond what the lever reaches the rest
-    of the way is divided evenly.
+    sweep leads from defects that are missed to such that are found at every n.  In place of steps that lead to the end
+    of the lever or beyond it, others divide the whole way evenly.
     """
     limit, kind = bench.bands.low if bench.bands else None, lever(bench)
     if bench.base.direction == "zero":
@@ -74,8 +75,20 @@ def sweep(bench: Bench) -> tuple[Chances | None, list[Chances]]:
         return edge, _worse(bench, lambda t: replace(edge, right=edge.right * (1 - t)))
     if edge is None and kind == "right" and null(bench, edge) == PERFECT:
         return edge, _worse(bench, lambda t: Chances(1 - t, 0.0))
-    start = _root(bench, LEVERS[kind], limit) if edge is not None and limit is not None else None
-    return edge, _worse(bench, _from(LEVERS[kind], start or 0.0))
+    way = _way(bench, kind)
+    start = _root(bench, way, limit) if edge is not None and limit is not None else None
+    return edge, _worse(bench, _from(way, start or 0.0))
+
+
+def _way(bench: Bench, kind: str) -> Made:
+    """The lever from where the measure is best to where it is worst: of two outcomes the best may lie between them."""
+    made, places = LEVERS[kind], np.linspace(0.0, 1.0, PLACES)
+    sign = -1 if bench.base.direction == "higher" else 1
+    harm = np.array([sign * bench.truth(made(float(place)), ROUGH) for place in places])
+    if not np.isfinite(harm).all() or harm.max() - harm[0] >= 0.9 * (harm.max() - harm.min()):
+        return made
+    best, worst = float(places[harm.argmin()]), float(places[harm.argmax()])
+    return lambda t: made(best + t * (worst - best))
 
 
 def _from(made: Made, start: float) -> Made:
@@ -94,11 +107,10 @@ def _worse(bench: Bench, path: Made) -> list[Chances]:
         closer, between = _moved(bench, path, np.linspace(places[first], places[last], PLACES))
         places, moved = closer, between + moved[first]
     half = _half(bench, path(0.0))
-    wanted = [step * half for step in STEPS if 0 < step * half < reach]
-    most = wanted[-1] if wanted else 0.0
+    wanted = [step * half for step in STEPS if 0 < step * half < FARTHEST * reach]
     missing = len(STEPS) - len(wanted)
-    wanted += [most + (reach - most) * (n + 1) / (missing + 1) for n in range(missing)]
-    return [path(float(np.interp(size, moved, places))) for size in wanted]
+    wanted += [reach * (n + 1) / (missing + 1) for n in range(missing)]
+    return [path(float(np.interp(size, moved, places))) for size in sorted(wanted)]
 
 
 def _moved(bench: Bench, path: Made, places: Any) -> tuple[Any, Any]:
@@ -125,7 +137,7 @@ def null(bench: Bench, edge: Chances | None) -> Chances | None:
         return edge
     sign = 1 if bench.base.direction == "lower" else -1
     room = 0.0 if bench.sums else _noise(bench) / 4
-    for healthy in (LEVERS[lever(bench)](0.0), PERFECT):
+    for healthy in (_way(bench, lever(bench))(0.0), PERFECT):
         if sign * bench.truth(healthy) <= sign * bench.bands.low + room:
             return healthy
     return None

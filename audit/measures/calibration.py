@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,28 @@ def _drawn(key: str) -> Interval:
             confidence=confidence,
             seed=seed,
         )
+
+    return interval
+
+
+def _selected(share: int) -> Interval:
+    """Of the accuracy among the surest rows: Wilson's, for the rows that it is worth by a bootstrap's variance.
+
+    Percentiles of the bootstrap cover 81 to 89% where nearly all of these rows are right, in simulation.
+    """
+
+    def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
+        found = _drawn(f"accuracy_at_{share}")(frame, confidence, seed)
+        value, taken = found.value, found.clusters * share / 100
+        if value in (0.0, 1.0):
+            low, high = stats.clopper_pearson(round(taken) if value else 0, round(taken), confidence)
+            return replace(found, low=low, high=high, method="clopper-pearson, one-sided")
+        if value is None or found.low is None or found.high is None:
+            return found
+        spread = ((found.high - found.low) / 2 / stats.normal_quantile(confidence)) ** 2
+        worth = min(value * (1 - value) / spread, taken) if spread > 0 else taken
+        low, high = stats.wilson(value * worth, worth, confidence)
+        return replace(found, low=low, high=high, method="wilson, worth by bootstrap")
 
     return interval
 
@@ -174,8 +197,8 @@ def ece(frame: pd.DataFrame) -> dict[str, Any]:
     results={
         "aurc": Result("lower", 0.0, "score", interval=_drawn("aurc")),
         "e_aurc": Result("lower", 0.0, "score", interval=_drawn("e_aurc")),
-        "accuracy_at_80": Result("higher", 1.0, "proportion", interval=_drawn("accuracy_at_80")),
-        "accuracy_at_90": Result("higher", 1.0, "proportion", interval=_drawn("accuracy_at_90")),
+        "accuracy_at_80": Result("higher", 1.0, "proportion", interval=_selected(80)),
+        "accuracy_at_90": Result("higher", 1.0, "proportion", interval=_selected(90)),
         "coverage_at_95": Result("higher", 1.0, "proportion", interval=_covering),
     },
 )

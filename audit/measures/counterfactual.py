@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,47 +12,57 @@ import pandas as pd
 from audit import stats
 from audit.measures.columns import LABEL, PROBABILITY
 from audit.measures.define import Result, Terms, explained, measure
+from audit.stats.intervals import t_quantile
 from audit.types import Estimate
 
 ONE_GROUP = "no template holds terms of two groups"
 
 
-def _pairs(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a template and pair of groups: how many pairs of sentences, and how many of these got two labels."""
-    counts = frame.groupby(["cluster", "group", "predicted"]).size().unstack(fill_value=0)
-    rows = []
-    for template, part in counts.groupby(level="cluster"):
-        table, groups = part.to_numpy(dtype=float), [str(g) for g in part.index.get_level_values("group")]
-        sizes = table.sum(axis=1)
-        same = table @ table.T
-        for i in range(len(groups)):
-            for j in range(i + 1, len(groups)):
-                pairs = sizes[i] * sizes[j]
-                rows.append((template, f"{groups[i]} / {groups[j]}", pairs, pairs - same[i, j]))
-    return pd.DataFrame(rows, columns=["template", "groups", "pairs", "flips"])
+def _squares(frame: pd.DataFrame, columns: list[str]) -> pd.Series[float]:
+    """Of each template: how many sentences of each kind there are, squared and summed; `columns` tell kinds apart."""
+    counts = frame.groupby(["cluster", *columns], sort=False).size()
+    return (counts.astype(float) ** 2).groupby(level=0).sum() if columns else counts.astype(float) ** 2
 
 
-def _by_template(frame: pd.DataFrame) -> Terms:
-    sums = _pairs(frame).groupby("template")[["flips", "pairs"]].sum()
-    return Terms(sums["flips"].to_numpy(), sums["pairs"].to_numpy())
+def _by_template(frame: pd.DataFrame) -> stats.Clustered:
+    """Pairs of sentences of one template that name two groups, and how many of these got two labels: of each template.
+
+    Every pair is counted, without being made: pairs within a group leave the squares of the counts.
+    """
+    pairs = (_squares(frame, []) - _squares(frame, ["group"])) / 2
+    same = (_squares(frame, ["predicted"]) - _squares(frame, ["group", "predicted"])) / 2
+    kept = pairs > 0
+    flips, every = (np.asarray(values[kept], dtype=float) for values in (pairs - same, pairs))
+    return stats.Clustered(flips, every, round(every.sum()))
+
+
+def _flips(frame: pd.DataFrame) -> float | None:
+    sums = _by_template(frame)
+    return sums.value if sums.count else None
+
+
+def _worst(frame: pd.DataFrame) -> tuple[str, float]:
+    """The two groups whose sentences most often get two labels, and their share; the first by name on a tie."""
+    counts = frame.groupby(["cluster", "predicted", "group"]).size().unstack(fill_value=0).astype(float)
+    table, groups = counts.to_numpy(), counts.columns.astype(str)
+    sizes = counts.groupby(level="cluster").sum().to_numpy()
+    pairs = sizes.T @ sizes
+    with np.errstate(invalid="ignore"):
+        rates = np.where(pairs > 0, (pairs - table.T @ table) / pairs, -1.0)
+    rates[np.tril_indices(len(groups))] = -1.0
+    first, second = divmod(int(rates.argmax()), len(groups))
+    return f"{groups[first]} / {groups[second]}", float(rates[first, second])
 
 
 def _interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
-    """Over templates; where nothing flips, the bound of the share of templates in which anything does."""
-    terms = _by_template(frame)
-    n = int(np.sum(terms.bottom))
-    if not np.any(terms.top):
-        found = stats.proportion(np.zeros(len(terms.top)), confidence=confidence)
-        return replace(found, n=n, clusters=len(terms.top), method=f"{found.method} over templates")
-    found = terms.estimate(confidence)
-    bounds = [None if b is None else min(1.0, max(0.0, b)) for b in (found.low, found.high)]
-    return replace(found, low=bounds[0], high=bounds[1], n=n, clusters=len(terms.top))
+    """Over templates, which are the independent units."""
+    return stats.proportion_of(_by_template(frame), confidence)
 
 
 @measure(
     columns={"group": LABEL, "predicted": LABEL, "cluster": LABEL},
     results={
-        "flips": Result("lower", 0.0, "proportion", interval=_interval, undefined=ONE_GROUP),
+        "flips": Result("lower", 0.0, "proportion", interval=_interval, undefined=ONE_GROUP, alone=_flips),
         "worst_pair": Result("none", None, "proportion", none="a name"),
         "worst_pair_flips": Result("lower", None, "proportion", none="the largest of many: read it as a lead"),
     },
@@ -68,16 +79,11 @@ def counterfactual(frame: pd.DataFrame) -> dict[str, Any]:
     Validity: templates are few and simple; that labels agree does not mean that they are right, and for some sentences
     another label may be justified; a model that always gives one label has no flips.
     """
-    pairs = _pairs(frame)
-    if pairs.empty:
+    flips = _flips(frame)
+    if flips is None:
         return explained({"flips": None, "worst_pair": None, "worst_pair_flips": None}, {"flips": ONE_GROUP})
-    sums = pairs.groupby("groups")[["flips", "pairs"]].sum()
-    rates = sums["flips"] / sums["pairs"]
-    return {
-        "flips": float(pairs["flips"].sum() / pairs["pairs"].sum()),
-        "worst_pair": str(rates.idxmax()),
-        "worst_pair_flips": float(rates.max()),
-    }
+    worst, rate = _worst(frame)
+    return {"flips": flips, "worst_pair": worst, "worst_pair_flips": rate}
 
 
 FEW = "needs at least three occupations whose shares differ, in the model and in the labour market"
@@ -94,18 +100,44 @@ def _correlation(table: pd.DataFrame) -> float | None:
 
 
 def _along(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
-    """The interval of the correlation: occupations drawn again."""
+    """Of the correlation: Student's t on Fisher's scale, by a jackknife over occupations.
+
+    In simulation it covers 94 to 96%, with 12 and with 40 occupations; a bootstrap 93 to 95%.
+    """
     table = _occupations(frame)
-    x, y = table["share"].to_numpy(), table["women"].to_numpy()
-
-    def pearson(sums: Any) -> Any:
-        n, sx, sy, xx, yy, xy = (sums[..., i] for i in range(6))
-        spread = (xx - sx**2 / n) * (yy - sy**2 / n)
-        return np.where(spread > 1e-18, (xy - sx * sy / n) / np.sqrt(np.maximum(spread, 1e-18)), np.nan)
-
+    x, y = (table[name].to_numpy() - table[name].mean() for name in ("share", "women"))
     columns = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
-    found = stats.bootstrap_sums(columns, pearson, confidence=confidence, seed=seed)
-    return replace(found, n=len(frame), clusters=len(table))
+    n, sx, sy, xx, yy, xy = (columns.sum(axis=0) - columns).T
+    spread = np.maximum((xx - sx**2 / n) * (yy - sy**2 / n), 1e-30)
+    without = np.arctanh(((xy - sx * sy / n) / np.sqrt(spread)).clip(-0.9999, 0.9999))
+    value, count = _correlation(table), len(table)
+    found = Estimate(value, None, None, len(frame), count, "t on Fisher's z, jackknife", confidence)
+    if value is None or count < 4:
+        return found
+    error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+    middle, half = math.atanh(min(max(value, -0.9999), 0.9999)), t_quantile(confidence, count - 2) * error
+    return replace(found, low=math.tanh(middle - half), high=math.tanh(middle + half))
+
+
+def _exaggerated(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
+    """Student's t with Hall's (1992) correction for skewness, over occupations.
+
+    Most occupations lean one way and few the other, and a sample without these few has too narrow a t.
+    """
+    values = _exaggeration(_occupations(frame))
+    found, n = replace(stats.mean(values, confidence=confidence), n=len(frame)), len(values)
+    if found.low is None or found.value is None:
+        return found
+    error, t = float(values.std(ddof=1)) / math.sqrt(n), t_quantile(confidence, n - 1)
+    third = float(((values - found.value) ** 3).mean()) / float(values.std()) ** 3 / 3
+    if abs(third) < 1e-9:
+        return found
+
+    def corrected(t: float) -> float:
+        return math.sqrt(n) * (float(np.cbrt(1 + 3 * third * (t / math.sqrt(n) - third / 2 / n))) - 1) / third
+
+    low, high = found.value - corrected(t) * error, found.value - corrected(-t) * error
+    return replace(found, low=min(low, found.value), high=max(high, found.value), method="t, corrected for skewness")
 
 
 def _exaggeration(table: pd.DataFrame) -> Any:
@@ -118,7 +150,13 @@ def _exaggeration(table: pd.DataFrame) -> Any:
         "correlation": Result(
             "zero", 0.0, "score", undefined=FEW, interval=_along, alone=lambda f: _correlation(_occupations(f))
         ),
-        "exaggeration": Result("lower", 0.0, "points", lambda f: Terms(_exaggeration(_occupations(f)))),
+        "exaggeration": Result(
+            "lower",
+            0.0,
+            "points",
+            interval=_exaggerated,
+            alone=lambda f: float(_exaggeration(_occupations(f)).mean()),
+        ),
         "mean_share": Result("none", None, "proportion", lambda f: Terms(_occupations(f)["share"])),
         "mean_women": Result("none", None, "proportion", none="a figure of the labour market"),
     },

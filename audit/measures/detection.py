@@ -17,6 +17,7 @@ from audit.stats.intervals import normal_quantile, t_quantile
 from audit.types import Estimate
 
 REPLICATES = 400
+BETWEEN = (0.1, 0.3, 0.5, 0.7, 0.9)  # places between two scores
 LOGITS = f"bootstrap, normal on logits, {REPLICATES} replicates"
 
 
@@ -92,26 +93,33 @@ def _on_logits(value: float, found: Any, smallest: float, confidence: float) -> 
 
 
 def _accepted(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
-    """Of the share of outsiders above the threshold: Wilson's, combined with what the threshold may be.
+    """Of the share of outsiders above the threshold: what the threshold may be, and the share at each, at once.
 
-    The threshold is a quantile of the inside scores, known to within two order statistics; the two errors are
-    independent, and their bounds are combined by squares (Zou and Donner 2008).  Bootstraps cover 90% in simulation, 40
-    inside: wide is better than that.  Rows that share clusters are bootstrapped all the same.
+    So many inside scores may truly lie below a threshold that 95% reach as a binomial says; it is then anywhere between
+    two of them, and at each place the share has the distribution of Jeffreys' interval.  The bounds are quantiles of
+    the mixture.  A bootstrap covers 90% in simulation, 40 inside.  Rows that share clusters are bootstrapped all the
+    same.
     """
     if "cluster" in frame and frame["cluster"].nunique() < len(frame):
         return _drawn(false_positives)(frame, confidence, seed)
     inside, outside = _kinds(frame)
-    inside = np.sort(inside)
-    value, n = false_positives(inside, outside), len(inside)
-    below = special.bdtr(np.arange(n), n, 0.05)
-    under = int(np.searchsorted(below, (1 - confidence) / 2, side="right")) - 1
-    over = int(np.searchsorted(below, (1 + confidence) / 2))
-    most = 1.0 if under < 0 else float((outside >= inside[under]).mean())
-    least = 0.0 if over >= n else float((outside >= inside[over]).mean())
-    low, high = stats.wilson(value * len(outside), len(outside), confidence)
-    low, high = value - math.hypot(value - low, value - least), value + math.hypot(high - value, most - value)
-    method = "wilson and order statistics of the threshold, combined"
-    return Estimate(value, max(low, 0.0), min(high, 1.0), len(frame), len(frame), method, confidence)
+    inside, outside = np.sort(inside), np.sort(outside)
+    value, n, m = false_positives(inside, outside), len(inside), len(outside)
+    chance = np.repeat(np.diff(special.bdtr(np.arange(n + 1), n, 0.05), prepend=0.0), len(BETWEEN)) / len(BETWEEN)
+    ends = np.concatenate([[m], m - np.searchsorted(outside, inside, side="left"), [0]])
+    above = (ends[1:, None] + (ends[:-1] - ends[1:])[:, None] * np.array(BETWEEN)).ravel()
+
+    def bound(tail: float) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            reached = float(chance @ special.betainc(above + 0.5, m - above + 0.5, middle))
+            low, high = (middle, high) if reached < tail else (low, middle)
+        return low
+
+    low, high = bound((1 - confidence) / 2), bound((1 + confidence) / 2)
+    method = "jeffreys, mixed over the threshold"
+    return Estimate(value, min(low, value), max(high, value), len(frame), len(frame), method, confidence)
 
 
 def _precision(out: bool) -> Interval:
@@ -211,10 +219,10 @@ def _parts(frame: pd.DataFrame, key: str) -> tuple[Any, Any]:
 
 
 def _area(key: str) -> Any:
-    """The interval of one identity area: Obuchowski's (1997) for rows that share clusters, on the logit scale.
+    """The interval of one identity area: Wilson's for the rows it is worth by its variance over clusters.
 
-    Without clusters it is DeLong's.  Where the area is 0 or 1 it is the exact one-sided bound for as many independent
-    rows as the smaller kind has clusters.
+    Obuchowski's (1997) variance (without clusters DeLong's), with Student's t where rows share clusters.  Where the
+    area is 0 or 1 it is the exact one-sided bound for as many independent rows as the smaller kind has clusters.
     """
 
     def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
@@ -232,15 +240,15 @@ def _area(key: str) -> Any:
         spread = np.zeros(names.max() + 1)
         np.add.at(spread, names[higher], (above - value) / len(up))
         np.add.at(spread, names[lower], (below - value) / len(down))
-        error = math.sqrt(count / (count - 1) * float(spread @ spread))
-        if error < 1e-12 or value in (0.0, 1.0):
+        variance = fewest / (fewest - 1) * float(spread @ spread)
+        if variance < 1e-24 or value in (0.0, 1.0):
             bound = (1 - confidence) ** (1 / fewest)
             low, high = (bound, 1.0) if value > 0.5 else (0.0, 1 - bound)
             return Estimate(value, low, high, n, count, "one-sided bound over clusters", confidence)
-        reach = t_quantile(confidence, fewest - 1) * error / (value * (1 - value))
-        middle = math.log(value / (1 - value))
-        low, high = (1 / (1 + math.exp(-(middle + sign * reach))) for sign in (-1, 1))
-        return Estimate(value, low, high, n, count, "obuchowski, logit", confidence)
+        worth = min(value * (1 - value) / variance, n)
+        quantile = t_quantile(confidence, fewest - 1) if count < n else normal_quantile(confidence)
+        low, high = stats.wilson(value * worth, worth, confidence, quantile)
+        return Estimate(value, low, high, n, count, "obuchowski, wilson", confidence)
 
     return interval
 

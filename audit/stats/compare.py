@@ -13,6 +13,7 @@ from scipy import special
 from audit.stats.intervals import (
     ONE_CLUSTER,
     Clustered,
+    between,
     by_cluster,
     clopper_pearson,
     exact_low,
@@ -31,8 +32,8 @@ def difference(
 
     Tango's (1998) score interval of a paired difference: its mean coverage is near nominal down to some ten rows, and
     it is honest where few rows or none differ.  With clusters the counts are those of the rows that the clusters are
-    worth by their cluster-robust variance, on Student's t.  ValueError for other values.  `seed` is unused: nothing is
-    drawn.
+    worth by their cluster-robust variance, on Student's t, nearer to the normal the more alike the rows of a cluster.
+    ValueError for other values.  `seed` is unused: nothing is drawn.
     """
     moved = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     if not np.isin(moved, (-1, 0, 1)).all():
@@ -50,14 +51,15 @@ def difference_of(sums: Clustered, moved: float, confidence: float = 0.95) -> Es
     total, alone = float(sums.bottom.sum()), sums.count == sums.rows
     if sums.count < 2 and not alone:
         return Estimate(sums.value, None, None, sums.rows, 1, ONE_CLUSTER, confidence)
-    simple = (moved / total - sums.value**2) / total
+    simple, quantile = (moved / total - sums.value**2) / total, normal_quantile(confidence)
     if alone:
         spread = (float((sums.top**2).sum()) / total - sums.value**2) / total
         effect = float(np.clip(spread / simple, 0.25, 1)) if simple > 1e-15 else 1.0
     else:
-        widest = total / sums.count
-        effect = float(np.clip(sums.variance / simple if simple > 1e-15 else widest, 1, max(widest, 1)))
-    quantile = normal_quantile(confidence) if alone else t_quantile(confidence, sums.count - 1)
+        alike, widest = sums.alike(simple), total / sums.count
+        variance = sums.variance * (1 - alike / sums.count)
+        effect = float(np.clip(variance / simple if simple > 1e-15 else widest, 1, max(widest, 1)))
+        quantile = between(t_quantile(confidence, sums.count - 1), quantile, alike)
     gap = float(sums.top.sum())
     worth, lost, won = total / effect, (moved + gap) / 2 / effect, (moved - gap) / 2 / effect
     high = _score_bound(lost, won, worth, quantile)

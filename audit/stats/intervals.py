@@ -53,6 +53,11 @@ def clopper_pearson(events: int, n: int, confidence: float = 0.95) -> tuple[floa
     return float(low), float(high)
 
 
+def between(first: float, second: float, share: float) -> float:
+    """The point at `share` of the way from `first` to `second`."""
+    return first + share * (second - first)
+
+
 @dataclass(frozen=True)
 class Clustered:
     """Rows summed by cluster: numerators and denominators (clusters,) of a ratio of sums, and the count of rows."""
@@ -82,6 +87,17 @@ class Clustered:
         """Of the ratio, over clusters, with the G/(G-1) correction; 0 for one cluster."""
         residuals = self.residuals
         return float(self.count / (self.count - 1) * (residuals @ residuals)) if self.count > 1 else 0.0
+
+    def alike(self, spread: float) -> float:
+        """How alike the rows of a cluster are, from 0 to 1, if independent ones gave the variance `spread`.
+
+        At 1 clusters are of one mind, and behave like rows: nothing about their variance has to be estimated.
+        """
+        size = float((self.bottom @ self.bottom) / self.bottom.sum())
+        if size <= 1 + 1e-9:
+            return 0.0
+        effect = self.variance * (self.count - 1) / self.count / spread if spread > 1e-15 else size
+        return float(np.clip((effect - 1) / (size - 1), 0, 1))
 
     @property
     def freedom(self) -> float:
@@ -123,7 +139,8 @@ def proportion(values: ArrayLike, clusters: Any = None, *, confidence: float = 0
     every row is an event.  Otherwise Wilson's, with the sample size that the clusters are worth by their cluster-robust
     variance, and Student's t on the degrees of freedom which that variance is worth (after Korn and Graubard 1998 and
     Franco et al. 2019; in simulation it covers better than the cluster-robust t and the cluster bootstrap where events
-    are rare or clusters few).  ValueError for values other than 0 and 1.  `seed` is unused: nothing is drawn.
+    are rare or clusters few); the more alike the rows of a cluster are, the nearer to the normal quantile, which is
+    right for clusters of one mind.  ValueError for values other than 0 and 1.  `seed` is unused: nothing is drawn.
     """
     array = np.asarray(values, dtype=float)
     if not np.isin(array, (0, 1)).all():
@@ -144,9 +161,11 @@ def proportion_of(sums: Clustered, confidence: float = 0.95) -> Estimate:
         return Estimate(value, low, high, sums.rows, count, name, confidence)
     if count < 2:
         return Estimate(value, None, None, sums.rows, count, ONE_CLUSTER, confidence)
-    worth = value * (1 - value) / sums.variance if sums.variance > 0 else np.inf
-    worth = _believed(sums, min(worth, sums.rows))
-    low, high, name = _guarded(value * worth, worth, t_quantile(confidence, sums.freedom), confidence)
+    alike = sums.alike(value * (1 - value) / sums.rows)
+    variance = sums.variance * (1 - alike / count)
+    worth = _believed(sums, min(value * (1 - value) / variance if variance > 0 else np.inf, sums.rows))
+    quantile = between(t_quantile(confidence, sums.freedom), normal_quantile(confidence), alike)
+    low, high, name = _guarded(value * worth, worth, quantile, confidence)
     return Estimate(value, low, high, sums.rows, count, f"cluster-robust {name}", confidence)
 
 

@@ -13,6 +13,7 @@ from audit.kit.hidden import COUNTED, SAYS, known_task
 
 VALUE = 8  # tokens kept free for the value that is scored after a prompt
 FRAME = 32  # tokens kept free for what a model puts around a text that it classifies
+QUESTIONED = {"en": 12, "zh": 8}  # documents that a RULER question is asked among
 
 
 @cache
@@ -79,8 +80,11 @@ def needle(example, rng, length=1024, depth=0.5):
 
 
 def task_of(name, example, stream):
-    """One task of RULER, drawn from the suite's own words and documents."""
-    return hidden.task_of(name, example, stream, words("name", example.language), rows(f"documents.{example.language}"))
+    """One task of RULER, drawn from the suite's own words and, for questions, some of its documents."""
+    documents = rows(f"documents.{example.language}")
+    if name == "qa":
+        documents = stream.sample(documents, QUESTIONED[example.language])
+    return hidden.task_of(name, example, stream, words("name", example.language), documents)
 
 
 def counting(task, example, stream):
