@@ -26,7 +26,7 @@ class Terms:
 
     Where top is 0/1 and bottom 0/1 the ratio is a proportion of the rows with bottom 1.  `paired`: top is the
     difference of two 0/1 columns, or of two shares.  `bounded`: top is a share from 0 to 1 of its own in each row; its
-    mean gets the interval of a proportion, which is too wide rather than too narrow and never leaves that range.
+    mean gets the interval of a proportion, for the rows that its variance is worth, which never leaves that range.
     """
 
     top: Any

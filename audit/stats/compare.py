@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from audit.stats.intervals import (
+    LEAST,
     ONE_CLUSTER,
     Clustered,
     between,
@@ -54,7 +55,7 @@ def difference_of(sums: Clustered, moved: float, confidence: float = 0.95) -> Es
     simple, quantile = (moved / total - sums.value**2) / total, normal_quantile(confidence)
     if alone:
         spread = (float((sums.top**2).sum()) / total - sums.value**2) / total
-        effect = float(np.clip(spread / simple, 0.25, 1)) if simple > 1e-15 else 1.0
+        effect = float(np.clip(spread / simple, LEAST, 1)) if simple > 1e-15 else 1.0
     else:
         alike, widest = sums.alike(simple), total / sums.count
         variance = sums.variance * (1 - alike / sums.count)

@@ -13,6 +13,7 @@ from scipy import special
 from audit.types import Estimate
 
 Floats = NDArray[np.float64]
+LEAST = 0.25  # of a binomial's variance that shares of rows are taken to have
 ENOUGH = 2  # clusters that differ from the rest, from which on their variance is taken at its word
 ONE_CLUSTER = "one cluster: no interval"
 
@@ -149,7 +150,10 @@ def proportion(values: ArrayLike, clusters: Any = None, *, confidence: float = 0
 
 
 def proportion_of(sums: Clustered, confidence: float = 0.95) -> Estimate:
-    """`proportion` of rows that are already summed by cluster: events over rows."""
+    """`proportion` of rows that are already summed by cluster: events over rows.
+
+    Rows may be shares from 0 to 1 too: they are worth more rows, as they vary less than events.
+    """
     if sums.count == 0:
         return Estimate(None, method="no rows", confidence=confidence)
     value, count = sums.value, sums.count
@@ -157,7 +161,9 @@ def proportion_of(sums: Clustered, confidence: float = 0.95) -> Estimate:
         low, high = clopper_pearson(round(value * count), count, confidence)
         return Estimate(value, low, high, sums.rows, count, "clopper-pearson, one-sided", confidence)
     if count == sums.rows:
-        low, high, name = _guarded(sums.top.sum(), sums.rows, normal_quantile(confidence), confidence)
+        spread = float((sums.top**2).mean() - value**2) / (value * (1 - value))
+        worth = count / float(np.clip(spread, LEAST, 1.0))
+        low, high, name = _guarded(value * worth, worth, normal_quantile(confidence), confidence)
         return Estimate(value, low, high, sums.rows, count, name, confidence)
     if count < 2:
         return Estimate(value, None, None, sums.rows, count, ONE_CLUSTER, confidence)
