@@ -20,7 +20,7 @@ from audit.suite import Bound
 from audit.types import SUBJECT, Example, Outcome, Probe, Record, Steps
 
 VARIANTS = ((False, False), (False, True), (True, False), (True, True))  # (wrong, struck)
-FEWEST, MOST = 6, 24  # subjects that guess, where outcomes are numbers, and at most
+FEWEST, MOST = 6, 48  # subjects that guess, where outcomes are numbers, and at most
 SHARED = "question_id"  # a column of probes that put one question in every cell: its cells have one answer
 WEIGHT = {"before": 4, "changed": 2, "after": 1}
 

@@ -100,9 +100,10 @@ def _correlation(table: pd.DataFrame) -> float | None:
 
 
 def _along(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
-    """Of the correlation: Student's t on Fisher's scale, by a jackknife over occupations.
+    """Of the correlation: Student's t on Fisher's scale.
 
-    In simulation it covers 94 to 96%, with 12 and with 40 occupations; a bootstrap 93 to 95%.
+    Its variance is the mean of a jackknife's over occupations and of the one of normal values, 1 / (n - 3): with twelve
+    occupations the first alone confirms too much, where shares differ by chance.
     """
     table = _occupations(frame)
     x, y = (table[name].to_numpy() - table[name].mean() for name in ("share", "women"))
@@ -114,7 +115,8 @@ def _along(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
     found = Estimate(value, None, None, len(frame), count, "t on Fisher's z, jackknife", confidence)
     if value is None or count < 4:
         return found
-    error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+    drawn = (count - 1) / count * float(((without - without.mean()) ** 2).sum())
+    error = math.sqrt((drawn + 1 / (count - 3)) / 2)
     middle, half = math.atanh(min(max(value, -0.9999), 0.9999)), t_quantile(confidence, count - 2) * error
     return replace(found, low=math.tanh(middle - half), high=math.tanh(middle + half))
 

@@ -47,11 +47,9 @@ def difference_of(sums: Clustered, moved: float, confidence: float = 0.95) -> Es
 
     Rows may differ by shares too: they are worth more rows, as their variance is less than that of whole differences.
     """
-    if sums.count == 0:
-        return Estimate(None, method="no rows", confidence=confidence)
     total, alone = float(sums.bottom.sum()), sums.count == sums.rows
-    if sums.count < 2 and not alone:
-        return Estimate(sums.value, None, None, sums.rows, 1, ONE_CLUSTER, confidence)
+    if sums.count < (1 if alone else 2):
+        return _unknown(sums, confidence)
     simple, quantile = (moved / total - sums.value**2) / total, normal_quantile(confidence)
     if alone:
         spread = (float((sums.top**2).sum()) / total - sums.value**2) / total
@@ -76,11 +74,9 @@ def adjusted_difference_of(sums: Clustered, moved: float, confidence: float = 0.
     For decisions at high confidence with few rows that differ, as in a gate: there the score interval is too narrow
     (in `bench/gate.py`, 20 rules and 1% churn, it failed 3 of 20 equal models; this one none of 12).
     """
-    if sums.count == 0:
-        return Estimate(None, method="no rows", confidence=confidence)
     total, alone = float(sums.bottom.sum()), sums.count == sums.rows
-    if sums.count < 2 and not alone:
-        return Estimate(sums.value, None, None, sums.rows, 1, ONE_CLUSTER, confidence)
+    if sums.count < (1 if alone else 2):
+        return _unknown(sums, confidence)
     simple = (moved / total - sums.value**2) / total
     widest = total / sums.count
     weight = 1.0 if alone else float(np.clip(sums.variance / simple if simple > 0 else widest, 1, max(widest, 1)))
@@ -93,6 +89,13 @@ def adjusted_difference_of(sums: Clustered, moved: float, confidence: float = 0.
     low, high = max(-1.0, padded.value - half), min(1.0, padded.value + half)
     method = "bonett-price" if alone else "cluster-robust bonett-price"
     return Estimate(sums.value, low, high, sums.rows, sums.count, method, confidence)
+
+
+def _unknown(sums: Clustered, confidence: float) -> Estimate:
+    """Of no rows, or of one cluster."""
+    if sums.count == 0:
+        return Estimate(None, method="no rows", confidence=confidence)
+    return Estimate(sums.value, None, None, sums.rows, 1, ONE_CLUSTER, confidence)
 
 
 def _score_bound(lost: float, won: float, n: float, quantile: float) -> float:
