@@ -37,8 +37,8 @@ class _Means:
 
     `errors` and `worth` (groups,) are the standard errors and the independent rows that each group's clusters are
     worth; `related` (groups, groups) the correlation of the means, which rows of one cluster in several groups bring;
-    `freedom` the degrees of freedom of it all; `shares`: rows are 0 or 1, so that errors follow from the means, which
-    move by steps.
+    `freedom` the degrees of freedom of it all; `shares`: rows are 0 or 1, so that errors follow from the means; `step`:
+    by how much means move, where rows have two values.
     """
 
     means: Floats
@@ -83,7 +83,8 @@ def _known(frame: pd.DataFrame) -> _Means:
     mixed = (counts > 0).sum(axis=1).max() > 1
     freedom = max(1, shape[0] - (1 if mixed else shape[1]))
     shares = bool(frame["value"].isin((0, 1)).all())
-    step = 1 / float(total.max()) if shares else 0.0
+    ends = float(frame["value"].min()), float(frame["value"].max())
+    step = (ends[1] - ends[0]) / float(total.max()) if frame["value"].isin(ends).all() else 0.0
     return _Means(means, errors, worth.clip(1, total), related, freedom, shares, step)
 
 
@@ -113,7 +114,7 @@ def _inverted(known: _Means, missed: float, seed: int) -> tuple[float, float]:
             low, high = (middle, high) if holds(middle) else (low, middle)
         return low
 
-    edge = known.step / 2 + 1e-9 * max(1.0, seen)
+    edge = known.step / 4 + 1e-9 * max(1.0, seen)
     tied = _tied(known, shape, seen)
     below = (LOWER if known.shares else SKEWED) * missed
     low = largest(lambda size: (gaps(tied, size) >= seen - edge).mean() < below)
