@@ -13,10 +13,11 @@ from scipy import special
 from audit import stats
 from audit.measures.columns import BINARY, NUMBER, OPTIONAL_CLUSTER
 from audit.measures.define import Interval, Result, explained, measure
-from audit.stats.intervals import normal_quantile, t_quantile
+from audit.stats.intervals import ENOUGH, normal_quantile, t_quantile
 from audit.types import Estimate
 
 REPLICATES = 400
+TOP = 0.95  # share of the negatives that a positive at the top outranks
 BETWEEN = (0.1, 0.3, 0.5, 0.7, 0.9)  # places between two scores
 LOGITS = f"bootstrap, normal on logits, {REPLICATES} replicates"
 
@@ -122,6 +123,19 @@ def _accepted(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
     return Estimate(value, min(low, value), max(high, value), len(frame), len(frame), method, confidence)
 
 
+def _unseen(value: float, low: float, high: float, placed: Any, confidence: float) -> tuple[float, float]:
+    """Bounds of an average precision that allow for a kind of positive of which fewer than two were seen.
+
+    A few that rank at the top (or, of a high precision, at the bottom) decide the average, and no replicate has what
+    the sample lacks: there may be as many as the exact bound for none says.
+    """
+    rare = placed > TOP if value < 0.5 else placed < 1 - TOP
+    share = (1 - min(1.0, np.count_nonzero(rare) / ENOUGH)) * (1 - (1 - confidence) ** (1 / len(placed)))
+    if value < 0.5:
+        return low, value + math.hypot(high - value, share * (1 - value))
+    return value - math.hypot(value - low, share * value), high
+
+
 def _precision(out: bool) -> Interval:
     """Of an average precision: both kinds drawn again.
 
@@ -145,6 +159,7 @@ def _precision(out: bool) -> Interval:
         taken = np.maximum(np.cumsum(drawn, axis=1)[:, ends], 1)
         found = (np.diff(hits, axis=1, prepend=0) / len(positive) * hits / taken).sum(axis=1)
         low, high = _on_logits(value, found, 0.5 / len(frame), confidence)
+        low, high = _unseen(value, low, high, placements(positive, negative)[0], confidence)
         return Estimate(value, low, high, len(frame), len(frame), LOGITS, confidence)
 
     return interval

@@ -19,6 +19,7 @@ ONE_GROUP = "one group only: nothing to compare"
 METHOD = "test inversion"
 SIMULATED, HALVINGS = 1000, 14
 LOWER, UPPER = 0.5, 0.4  # of what may be missed, below and above, as simulated coverage asks for: of shares
+INNER = 0.7  # the same of extremes, on the side of the other groups
 SKEWED = 0.4  # and below, of other numbers
 
 
@@ -150,12 +151,12 @@ def _extreme(best: bool) -> Any:
 
     On the side of the other groups every group's bound must hold, by Bonferroni; on the far side the farthest bound
     reaches at least to that of the truly extreme group.  Where groups are equal only the first can be missed, so it may
-    be by all that may be missed; with two groups both are ordinary bounds.
+    be by nearly all that may be missed.
     """
 
     def interval(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
         parts = [Terms(rows["value"], None, rows.get("cluster")) for _, rows in frame.groupby("group")]
-        levels = 1 - 2 * (1 - confidence) / max(2, len(parts))
+        levels = 1 - 2 * INNER * (1 - confidence) / max(2, len(parts))
         plain, strict = ([p.estimate(level) for p in parts] for level in (confidence, levels))
         found = sorted(plain, key=lambda e: e.value or 0.0)[-1 if best else 0]
         inner = [e.low if best else e.high for e in strict]
