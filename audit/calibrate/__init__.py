@@ -61,25 +61,32 @@ class Session:
         for name, planned in plans.items():
             if only and name not in {*only, *wanted}:
                 continue
-            rows = self._of_entry(planned, keep=name in wanted)
-            yield from (r for r in rows if not only or name in only)
+            asked = self._asked(planned, keep=name in wanted)
+            if not only or name in only:
+                yield from self._of_entry(planned, asked)
         for across in sheet.across:
             if not only or across.name in only:
                 yield self._of_across(across)
 
-    def _of_entry(self, planned: Planned, keep: bool) -> Iterator[dict[str, Any]]:
+    def _asked(self, planned: Planned, keep: bool) -> Asked:
+        """The records of an entry, at all its settings where something compares these."""
         bound = planned.bound
-        uses = bound.entry.measures or self.part.suite.sheet.measures or (MeasureUse(measure="failure_rate"),)
-        every = [cell for cell in bound.cells if cell not in planned.refused]
-        why = planned.reason["en"] if planned.reason else ""
-        asked = Asked((), (), {}, why)
-        if not why:
-            asked = ask(
-                self.part, planned, self.names, every if keep or any(u.across for u in uses) else [middle(bound)]
-            )
+        if planned.reason:
+            asked = Asked((), (), {}, planned.reason["en"])
+        else:
+            every = [cell for cell in bound.cells if cell not in planned.refused]
+            whole = keep or any(use.across for use in self._uses(planned))
+            asked = ask(self.part, planned, self.names, every if whole else [middle(bound)])
         if keep:
             self.asked[bound.entry.label] = asked
-        for use in uses:
+        return asked
+
+    def _uses(self, planned: Planned) -> Sequence[MeasureUse]:
+        return planned.bound.entry.measures or self.part.suite.sheet.measures or (MeasureUse(measure="failure_rate"),)
+
+    def _of_entry(self, planned: Planned, asked: Asked) -> Iterator[dict[str, Any]]:
+        bound = planned.bound
+        for use in self._uses(planned):
             about = self._about(bound.entry.label, use)
             some = asked if use.across or asked.why else _only(asked, middle(bound))
             yield self._row(about, bound.entry, use, {bound.entry.label: some})
