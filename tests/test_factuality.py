@@ -580,7 +580,7 @@ def test_facts_are_many_and_sound():
     [
         ("truthful", (60, 30)),
         ("negation", (60, 60)),
-        ("grounded", (40, 20)),
+        ("grounded", (40, 40)),
         ("summaries", (30, 32)),
         ("pressure", (30, 32)),
     ],

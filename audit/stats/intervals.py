@@ -111,7 +111,7 @@ class Clustered:
         if total == 0:
             return self.count - 1
         kurtosis = self.count * (squares @ squares) / total**2
-        return float(np.clip(2 * self.count / max(kurtosis - 1, 1e-9), 1, self.count - 1))
+        return float(np.clip(2 * self.count / max(kurtosis - 1, 1e-9), 1, 4 * self.count))
 
 
 def by_cluster(
