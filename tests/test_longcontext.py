@@ -210,7 +210,7 @@ def test_four_questions_share_one_text():
         one = example("needles", at=at)
         outcome = driven(probes()["needle"].run(one, drawn(one), length=300, depth=0.3), Reader(), seen)
         assert outcome.passed
-        assert outcome.values["cluster"] == "en-01"
+        assert outcome.values["cluster"] == "en-01 300 0.3"
         prefixes |= {r.prefix.rsplit("\n", 1)[0] for r in seen if isinstance(r, LogProb)}
     assert len(prefixes) == 1
 

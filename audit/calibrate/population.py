@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audit import measures
 
-KINDS = ("is_ood", "set", "relation", "group")  # columns of measures that compare or average over kinds of rows
+KINDS = ("is_ood", "set", "relation", "group", "length")  # columns of measures that hold kinds of rows apart
 Whole = NDArray[np.int64]
 
 

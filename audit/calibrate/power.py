@@ -23,12 +23,21 @@ NULL = 0.1  # how often answers change, without harm, in a subject that has no d
 FEWEST = 500  # repetitions of the subject without a defect, and of all others together
 Made = Callable[[float], Chances]
 
-# What a subject does more and more of, from 0 to 1, by the name of the chance that this is.
-LEVERS: Mapping[str, Made] = {
-    "change": lambda t: Chances(RIGHT, t),
-    "right": lambda t: Chances(RIGHT * (1 - t), 0.0),
-    "apart": lambda t: Chances(RIGHT, 0.0, RIGHT * (1 - t)),
-}
+
+def _levers(bench: Bench) -> Mapping[str, Made]:
+    """What a subject does more and more of, from 0 to 1, by the name of the chance that this is.
+
+    A subject that treats some rows of an observation apart errs on single ones of the others too: without that nothing
+    within an observation would differ by chance.
+    """
+    slips = NULL if bench.population.sizes.max() > bench.population.beliefs else 0.0
+    return {
+        "change": lambda t: Chances(RIGHT, t),
+        "right": lambda t: Chances(RIGHT * (1 - t), 0.0),
+        "apart": lambda t: Chances(RIGHT, slips, RIGHT * (1 - t)),
+    }
+
+
 # The same where the ideal lies in the middle: from all the one way to all the other.
 EITHER: Mapping[str, Made] = {
     "right": lambda t: Chances(1 - t, 0.0),
@@ -46,8 +55,7 @@ def lever(bench: Bench) -> str:
     if bench.base.direction == "zero":
         reach = {name: abs(at(made(1.0)) - at(made(0.0))) for name, made in EITHER.items()}
     else:
-        healthy = at(Chances(RIGHT, 0.0))
-        reach = {name: abs(at(made(0.5)) - healthy) for name, made in LEVERS.items()}
+        reach = {name: abs(at(made(0.5)) - at(made(0.0))) for name, made in _levers(bench).items()}
     most = max((r for r in reach.values() if r == r), default=0.0)
     once = not {"changed", "correct_before"} & {*bench.measure.columns} and not bench.use.across
     names = sorted(reach, key=lambda name: name != "right") if once else reach  # what was asked once changes nothing
@@ -82,7 +90,7 @@ def sweep(bench: Bench) -> tuple[Chances | None, list[Chances]]:
 
 def _way(bench: Bench, kind: str) -> Made:
     """The lever from where the measure is best to where it is worst: of two outcomes the best may lie between them."""
-    made, places = LEVERS[kind], np.linspace(0.0, 1.0, PLACES)
+    made, places = _levers(bench)[kind], np.linspace(0.0, 1.0, PLACES)
     sign = -1 if bench.base.direction == "higher" else 1
     harm = np.array([sign * bench.truth(made(float(place)), ROUGH) for place in places])
     if not np.isfinite(harm).all() or harm.max() - harm[0] >= 0.9 * (harm.max() - harm.min()):
@@ -156,9 +164,9 @@ def _edge(bench: Bench, limit: float, kind: str) -> Chances | None:
         return None if at is None else made(at)
 
     if kind == "apart" or (bench.sums is None and kind == "right"):
-        return found(LEVERS[kind])
+        return found(_levers(bench)[kind])
     right = found(lambda r: Chances(r, NULL)) if bench.sums is not None else None
-    return right or found(LEVERS["change"]) or found(lambda t: Chances(1 - t, 0.0))
+    return right or found(_levers(bench)["change"]) or found(lambda t: Chances(1 - t, 0.0))
 
 
 def _root(bench: Bench, made: Made, wanted: float) -> float | None:

@@ -19,6 +19,7 @@ from audit.types import Estimate
 REPLICATES = 400
 TOP = 0.95  # share of the negatives that a positive at the top outranks
 BETWEEN = (0.1, 0.3, 0.5, 0.7, 0.9)  # places between two scores
+MIXED = 1.15  # times what may be missed: a mixture over thresholds is wider than what it stands for, in simulation
 LOGITS = f"bootstrap, normal on logits, {REPLICATES} replicates"
 
 
@@ -118,7 +119,8 @@ def _accepted(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
             low, high = (middle, high) if reached < tail else (low, middle)
         return low
 
-    low, high = bound((1 - confidence) / 2), bound((1 + confidence) / 2)
+    tail = MIXED * (1 - confidence) / 2
+    low, high = bound(tail), bound(1 - tail)
     method = "jeffreys, mixed over the threshold"
     return Estimate(value, min(low, value), max(high, value), len(frame), len(frame), method, confidence)
 
@@ -130,7 +132,7 @@ def _unseen(value: float, low: float, high: float, placed: Any, confidence: floa
     the sample lacks: there may be as many as the exact bound for none says.
     """
     rare = placed > TOP if value < 0.5 else placed < 1 - TOP
-    share = (1 - min(1.0, np.count_nonzero(rare) / ENOUGH)) * (1 - (1 - confidence) ** (1 / len(placed)))
+    share = (1 - min(1.0, np.count_nonzero(rare) / ENOUGH)) * (1 - (2 * (1 - confidence)) ** (1 / len(placed)))
     if value < 0.5:
         return low, value + math.hypot(high - value, share * (1 - value))
     return value - math.hypot(value - low, share * value), high

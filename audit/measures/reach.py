@@ -15,6 +15,7 @@ from audit.measures.define import Result, Terms, explained, measure, solve
 from audit.types import Estimate
 
 KEPT = 0.85  # of the score at the shortest length
+EITHER = 0.7  # of what may be missed, at either end of the lengths: both are in doubt at once only on a flat curve
 ENDS = 0.1  # of the positions: nearer than this to 0 or 1 is an end; the middle is from 0.25 to 0.75
 
 
@@ -140,8 +141,9 @@ def _interval(share: bool) -> Any:
             return Estimate(value, None, None, len(frame), count, "one cluster: no interval", confidence)
         proven, open_ = True, True
         low = high = float(lengths[0]) if value else 0.0
+        level = 1 - 2 * EITHER * (1 - confidence)
         for at in range(1, len(lengths)):
-            least, most = _kept(right, asked, at, confidence)
+            least, most = _kept(right, asked, at, level)
             proven, open_ = proven and least >= 0, open_ and most >= 0
             low, high = lengths[at] if proven else low, lengths[at] if open_ else high
         method = "wilson of both scores, length by length; known at tested lengths only"
@@ -156,11 +158,8 @@ def _kept(right: Any, asked: Any, at: int, confidence: float) -> tuple[float, fl
 
     The two scores' own intervals, combined by squares (Zou and Donner 2008) as if they were of different questions.
     """
-    both = (asked[:, 0] > 0) & (asked[:, at] > 0)
-    short, long = (
-        stats.proportion_of(stats.Clustered(right[both, n], asked[both, n], int(asked[both, n].sum())), confidence)
-        for n in (0, at)
-    )
+    each = ((right[:, n], asked[:, n], asked[:, n] > 0) for n in (0, at))
+    short, long = (stats.proportion_of(stats.Clustered(r[on], a[on], int(a.sum())), confidence) for r, a, on in each)
     if short.value is None or short.low is None or short.high is None:
         return -1.0, 1.0
     if long.value is None or long.low is None or long.high is None:

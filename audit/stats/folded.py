@@ -14,7 +14,7 @@ from audit.types import Estimate
 REPLICATES = 1000
 WIDEST = 4.0  # times the estimate: where the search for an upper bound ends
 HALVINGS = 14
-SURE = 0.5  # standard errors from zero at which the upper bound takes the sign of a mean as known
+SURE = 0.3  # standard errors from zero at which the upper bound takes the sign of a mean as known
 
 
 def folded(columns: ArrayLike, clusters: Any = None, *, confidence: float = 0.95, seed: int = 0) -> Estimate:

@@ -14,6 +14,7 @@ from audit.types import Estimate
 
 Floats = NDArray[np.float64]
 LEAST = 0.25  # of a binomial's variance that shares of rows are taken to have
+ESTIMATED = 0.9  # of what may be missed, where the rows that clusters are worth are estimated: for exact bounds
 ENOUGH = 2  # clusters that differ from the rest, from which on their variance is taken at its word
 ONE_CLUSTER = "one cluster: no interval"
 
@@ -102,9 +103,10 @@ class Clustered:
 
     @property
     def freedom(self) -> float:
-        """Degrees of freedom that the variance is worth: 2 G / (kurtosis of the residuals - 1), from 1 to G - 1.
+        """Degrees of freedom that the variance is worth: 2 G / (kurtosis of the residuals - 1), from 1 to 4 G.
 
-        For normal residuals that is G; it falls where a few clusters hold most of the spread, as with rare events.
+        For normal residuals that is G; it falls where a few clusters hold most of the spread, as with rare events, and
+        grows where residuals have about two sizes, so that few clusters show how large they are.
         """
         squares = self.residuals**2
         total = squares.sum()
@@ -171,7 +173,8 @@ def proportion_of(sums: Clustered, confidence: float = 0.95) -> Estimate:
     variance = sums.variance * (1 - alike / count)
     worth = _believed(sums, min(value * (1 - value) / variance if variance > 0 else np.inf, sums.rows))
     quantile = between(t_quantile(confidence, sums.freedom), normal_quantile(confidence), alike)
-    low, high, name = _guarded(value * worth, worth, quantile, confidence)
+    exact = 1 - ESTIMATED * (1 - confidence)
+    low, high, name = _guarded(value * worth, worth, quantile, exact)
     return Estimate(value, low, high, sums.rows, count, f"cluster-robust {name}", confidence)
 
 

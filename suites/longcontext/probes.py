@@ -76,7 +76,7 @@ def needle(example, rng, length=1024, depth=0.5):
     [count] = yield [Tokens(prompt)]
     tokens = asserted(count, VALUE, length)
     answers = yield [LogProb(prompt, filler.space + value) for value in values]
-    return judged(values, gold, answers, prompt, tokens=tokens, cluster=name)
+    return judged(values, gold, answers, prompt, tokens=tokens, cluster=f"{name} {length} {depth}")
 
 
 def task_of(name, example, stream):
@@ -115,6 +115,7 @@ def ruler(example, rng, task, length=1024):
     said = answer.text.lower()
     found = sum(reference.lower() in said for reference in references)
     values = {"task": task, "found": found, "hidden": len(references), "tokens": tokens}
+    values["cluster"] = f"{example.id} {task} {length}"
     evidence = {"before": bounded(made.text), "predicted": bounded(answer.text), "gold": ", ".join(references)}
     return Outcome(found == len(references), {**values, "correct": int(found == len(references))}, evidence)
 
