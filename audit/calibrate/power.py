@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -203,8 +204,9 @@ class Drawn:
 
 
 def _drawn(bench: Bench, chances: Chances, repetitions: int, rng: np.random.Generator) -> Drawn | None:
-    every = [bench.once(chances, rng) for _ in range(repetitions)]
-    seen = [f for f in every if f is not None and None not in (f.value, f.low, f.high)]
+    """So many repetitions that have an interval; fewer where most have none."""
+    every = (bench.once(chances, rng) for _ in range(2 * repetitions))
+    seen = list(islice((f for f in every if f is not None and None not in (f.value, f.low, f.high)), repetitions))
     if not seen:
         return None
     table = np.array([(f.low, f.value, f.high, f.n) for f in seen], dtype=float)

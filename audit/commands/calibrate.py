@@ -39,18 +39,21 @@ def calibrate(suite: str, probes: tuple[str, ...], repetitions: int, thorough: b
         if name not in known:
             raise UsageError(f"no probe {name!r} in suite {found.name!r}: {nearest(name, known)}")
     path = found.folder / suites.CALIBRATION
-    made = _others(path, probes)
-    content = {"schema": SCHEMA, "suite": found.name, "repetitions": repetitions, "seed": seed, "rows": made}
+    before = _before(path) if probes else []
+    made: list[dict[str, Any]] = []
+    content: dict[str, Any] = {"schema": SCHEMA, "suite": found.name, "repetitions": repetitions, "seed": seed}
     for row in rows(suite, repetitions, probes, seed, thorough):
         made.append(row)
-        made.sort(key=lambda row: known.index(row["probe"]) if row["probe"] in known else len(known))
+        content["rows"] = _merged(before, made, known)
         store.write_json(path, content)  # row by row, so that an interrupted calibration keeps what it found
         if not as_json:
             click.echo(one_line(_line(row)))
+    content["rows"] = _merged([row for row in before if row["probe"] not in probes], made, known)
+    store.write_json(path, content)
     if as_json:
         click.echo(json.dumps(content, ensure_ascii=False, indent=1))
         return
-    for line in _summary(made):
+    for line in _summary(content["rows"]):
         click.echo(line)
     click.echo(str(path))
 
@@ -74,13 +77,19 @@ def _summary(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _others(path: Path, probes: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The rows of the other entries, where only some are calibrated anew."""
-    if not probes or not path.exists():
-        return []
+def _before(path: Path) -> list[dict[str, Any]]:
+    """The rows of an earlier calibration."""
     from audit import store
 
-    return [row for row in store.read_json(path)["rows"] if row["probe"] not in probes]
+    rows: list[dict[str, Any]] = store.read_json(path)["rows"] if path.exists() else []
+    return rows
+
+
+def _merged(before: list[dict[str, Any]], made: list[dict[str, Any]], known: list[str]) -> list[dict[str, Any]]:
+    """Earlier rows and, in the place of those that were calibrated anew, the new ones; in the suite's order."""
+    anew = {(row["probe"], row["measure"]) for row in made}
+    rows = [row for row in before if (row["probe"], row["measure"]) not in anew] + made
+    return sorted(rows, key=lambda row: known.index(row["probe"]) if row["probe"] in known else len(known))
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -14,7 +14,6 @@ from audit.types import Estimate
 
 Floats = NDArray[np.float64]
 LEAST = 0.25  # of a binomial's variance that shares of rows are taken to have
-ESTIMATED = 0.9  # of what may be missed, where the rows that clusters are worth are estimated: for exact bounds
 ENOUGH = 2  # clusters that differ from the rest, from which on their variance is taken at its word
 ONE_CLUSTER = "one cluster: no interval"
 
@@ -164,7 +163,7 @@ def proportion_of(sums: Clustered, confidence: float = 0.95) -> Estimate:
         return Estimate(value, low, high, sums.rows, count, "clopper-pearson, one-sided", confidence)
     if count == sums.rows:
         spread = float((sums.top**2).mean() - value**2) / (value * (1 - value))
-        worth = count / float(np.clip(spread, LEAST, 1.0))
+        worth = count / between(1.0, float(np.clip(spread, LEAST, 1.0)), _shown(sums))
         low, high, name = _guarded(value * worth, worth, normal_quantile(confidence), confidence)
         return Estimate(value, low, high, sums.rows, count, name, confidence)
     if count < 2:
@@ -173,8 +172,7 @@ def proportion_of(sums: Clustered, confidence: float = 0.95) -> Estimate:
     variance = sums.variance * (1 - alike / count)
     worth = _believed(sums, min(value * (1 - value) / variance if variance > 0 else np.inf, sums.rows))
     quantile = between(t_quantile(confidence, sums.freedom), normal_quantile(confidence), alike)
-    exact = 1 - ESTIMATED * (1 - confidence)
-    low, high, name = _guarded(value * worth, worth, quantile, exact)
+    low, high, name = _guarded(value * worth, worth, quantile, confidence)
     return Estimate(value, low, high, sums.rows, count, f"cluster-robust {name}", confidence)
 
 
@@ -183,9 +181,13 @@ def _believed(sums: Clustered, worth: float) -> float:
 
     One odd row in six clusters shows nothing of how often a whole cluster is odd.
     """
+    return 1 / between(1 / sums.count, 1 / worth, _shown(sums))
+
+
+def _shown(sums: Clustered) -> float:
+    """How far the clusters that differ from the rest are enough to show how they vary, from 0 to 1."""
     odd = sums.top if sums.value < 0.5 else sums.bottom - sums.top
-    trust = min(1.0, np.count_nonzero(odd) / ENOUGH)
-    return 1 / (trust / worth + (1 - trust) / sums.count)
+    return float(min(1.0, np.count_nonzero(odd) / ENOUGH))
 
 
 def _guarded(events: float, n: float, quantile: float, confidence: float) -> tuple[float, float, str]:
