@@ -15,7 +15,7 @@ from audit.measures.define import Result, Terms, explained, measure, solve
 from audit.types import Estimate
 
 KEPT = 0.85  # of the score at the shortest length
-EITHER = 0.7  # of what may be missed, at either end of the lengths: both are in doubt at once only on a flat curve
+EITHER = 0.75  # of what may be missed, at either end of the lengths: both are in doubt at once only on a flat curve
 ENDS = 0.1  # of the positions: nearer than this to 0 or 1 is an end; the middle is from 0.25 to 0.75
 
 
