@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from audit.calibrate.bench import ROUGH, Bench, Chances
 from audit.numbers import value_text
 from audit.say import say
+from audit.types import Finding
 
 RIGHT = 0.9  # how often a subject is right on unchanged texts, where the sweep does not vary that
 STEPS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0)  # planted effects, in half-widths of an interval at the limit
@@ -205,8 +205,13 @@ class Drawn:
 
 def _drawn(bench: Bench, chances: Chances, repetitions: int, rng: np.random.Generator) -> Drawn | None:
     """So many repetitions that have an interval; fewer where most have none."""
-    every = (bench.once(chances, rng) for _ in range(2 * repetitions))
-    seen = list(islice((f for f in every if f is not None and None not in (f.value, f.low, f.high)), repetitions))
+    seen: list[Finding] = []
+    for turn in range(2 * repetitions):
+        found = bench.once(chances, rng)
+        if found is not None and None not in (found.value, found.low, found.high):
+            seen.append(found)
+        if len(seen) == repetitions or (turn == TRIED and not seen):
+            break
     if not seen:
         return None
     table = np.array([(f.low, f.value, f.high, f.n) for f in seen], dtype=float)
