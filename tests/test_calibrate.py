@@ -256,6 +256,23 @@ def test_the_table_is_saved_and_quoted_by_findings(suite, tmp_path, capsys):
     assert not any("power" in row["detail"] for row in found)
 
 
+def test_an_interrupted_calibration_of_one_probe_keeps_the_earlier_rows(suite, monkeypatch):
+    with pytest.raises(SystemExit):
+        main(["calibrate", str(suite), "--repetitions", "4"])
+    before = json.loads((suite / "calibration.json").read_text("utf-8"))["rows"]
+
+    def broken(*asked):
+        yield {**before[0], "coverage": 0.5, "repetitions": 7}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("audit.calibrate.calibrate", broken)
+    with pytest.raises(SystemExit):
+        main(["calibrate", str(suite), "--probe", before[0]["probe"], "--repetitions", "4"])
+    after = json.loads((suite / "calibration.json").read_text("utf-8"))["rows"]
+    assert [row["measure"] for row in after] == [before[1]["measure"], before[0]["measure"]]
+    assert {row["repetitions"] for row in after} == {before[1]["repetitions"], 7}
+
+
 def test_an_unknown_probe(suite, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["calibrate", str(suite), "--probe", "shoutin"])
@@ -295,20 +312,21 @@ def test_shipped_tables_are_whole_and_of_the_probes_as_they_are(path):
 def test_shipped_tables_keep_their_promises(path):
     """Coverage of nominal 95% intervals from 93% to 97%, and at most 5% false alarms, from 500 repetitions or more.
 
-    The rows that break either promise are those that the suite's README names.
+    The few rows that break either promise, by less than 1 point, are those that the suite's README names.
     """
     rows = [row for row in rows_of(path) if "reason" not in row]
     readme = path.with_name("README.md").read_text("utf-8")
     assert len(rows) > 10
     for row in rows:
-        name = f"`{row['probe']}/{row['measure']}`"
-        assert row["repetitions"] >= 500
-        assert row["null_repetitions"] >= 500 or row["false_alarm"] is None
+        name = f"{row['probe']}/{row['measure']}"
+        assert row["repetitions"] >= 500, name
+        assert row["null_repetitions"] >= 500 or row["false_alarm"] is None, name
         kept = 0.93 <= row["coverage"] <= 0.97 and (row["false_alarm"] or 0) <= 0.05
-        assert kept or name in readme, f"{name}: coverage {row['coverage']:.1%}, false alarms {row['false_alarm']}"
+        assert kept or f"`{name}`" in readme, f"{name}: coverage {row['coverage']:.1%}"
+        assert 0.92 <= row["coverage"] <= 0.98, name
+        assert (row["false_alarm"] or 0) <= 0.06, name
 
 
-def test_most_rows_keep_their_promises_and_hardly_any_interval_is_too_narrow():
+def test_nearly_all_rows_keep_their_promises():
     rows = [row for path in TABLES for row in rows_of(path) if "reason" not in row]
-    assert sum(0.93 <= row["coverage"] <= 0.97 for row in rows) >= 0.94 * len(rows)
-    assert sum(row["coverage"] < 0.93 for row in rows) <= 0.005 * len(rows)
+    assert sum(0.93 <= row["coverage"] <= 0.97 for row in rows) >= 0.98 * len(rows)

@@ -173,6 +173,8 @@ def proportion_of(sums: Clustered, confidence: float = 0.95) -> Estimate:
     worth = _believed(sums, min(value * (1 - value) / variance if variance > 0 else np.inf, sums.rows))
     quantile = between(t_quantile(confidence, sums.freedom), normal_quantile(confidence), alike)
     low, high, name = _guarded(value * worth, worth, quantile, confidence)
+    least = _least(sums, confidence)
+    low, high = (min(low, least), high) if value < 0.5 else (low, max(high, 1 - least))
     return Estimate(value, low, high, sums.rows, count, f"cluster-robust {name}", confidence)
 
 
@@ -182,6 +184,16 @@ def _believed(sums: Clustered, worth: float) -> float:
     One odd row in six clusters shows nothing of how often a whole cluster is odd.
     """
     return 1 / between(1 / sums.count, 1 / worth, _shown(sums))
+
+
+def _least(sums: Clustered, confidence: float) -> float:
+    """The exact lower bound of how many clusters are odd, times how odd they are: below it no bound of the share lies.
+
+    For a minority of odd clusters: their number is what is known least, and events are no more than they.
+    """
+    share = sums.value if sums.value < 0.5 else 1 - sums.value
+    odd = int(np.count_nonzero(sums.top if sums.value < 0.5 else sums.bottom - sums.top))
+    return float(exact_low(odd, sums.count, confidence)) * share * sums.count / odd if 0 < 2 * odd < sums.count else 1.0
 
 
 def _shown(sums: Clustered) -> float:
