@@ -87,8 +87,8 @@ def _before(path: Path) -> list[dict[str, Any]]:
 
 def _merged(before: list[dict[str, Any]], made: list[dict[str, Any]], known: list[str]) -> list[dict[str, Any]]:
     """Earlier rows and, in the place of those that were calibrated anew, the new ones; in the suite's order."""
-    anew = {(row["probe"], row["measure"]) for row in made}
-    rows = [row for row in before if (row["probe"], row["measure"]) not in anew] + made
+    anew = {(row["probe"], row["measure"]): row for row in made}
+    rows = [anew.pop((row["probe"], row["measure"]), row) for row in before] + list(anew.values())
     return sorted(rows, key=lambda row: known.index(row["probe"]) if row["probe"] in known else len(known))
 
 
