@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from audit import data
 from audit.errors import UsageError, nearest
+from audit.rows import Source
 from audit.suite import Suite
 
 
@@ -63,7 +63,7 @@ def domains(spec: Spec, suites: list[Suite]) -> dict[str, str]:
     return {name: where for name, where in spec.blocks if name not in known}
 
 
-def joined(domains: Mapping[str, str], blocks: list[data.Source], spec: Spec) -> list[data.Source]:
+def joined(domains: Mapping[str, str], blocks: list[Source], spec: Spec) -> list[Source]:
     """The user's domains in place of the suite's own; beside them where there is one only, which has nothing to be
     compared with.  `in`, or else the first, is the in-distribution one.
     """
@@ -78,9 +78,9 @@ def joined(domains: Mapping[str, str], blocks: list[data.Source], spec: Spec) ->
     return own + [block for block in blocks if len(own) == 1 or block.name not in instead]
 
 
-def _whole(spec: Spec, where: str) -> data.Source:
+def _whole(spec: Spec, where: str) -> Source:
     """A file or data set of the user's, with the columns that the user names."""
-    return data.Source(
+    return Source(
         where,
         split=spec.split,
         text=spec.text or "text",
@@ -91,12 +91,12 @@ def _whole(spec: Spec, where: str) -> data.Source:
     )
 
 
-def sources(spec: Spec, found: Suite) -> list[data.Source]:
+def sources(spec: Spec, found: Suite) -> list[Source]:
     """The suite's own data blocks, or the user's data in their place; optional ones only where they are asked for."""
     given = dict(spec.blocks)
     blocks = []
     for block in found.sheet.data:
-        own = data.Source(**block.model_dump(exclude={"optional"}), folder=found.folder)
+        own = Source(**block.model_dump(exclude={"optional"}), folder=found.folder)
         if block.name in given:
             blocks.append(_placed(own, given[block.name], spec))
         elif not block.optional:
@@ -109,7 +109,7 @@ def sources(spec: Spec, found: Suite) -> list[data.Source]:
     return [replace(block, limit=min(spec.limit, block.limit or spec.limit)) for block in blocks]
 
 
-def _placed(block: data.Source, load: str, spec: Spec) -> data.Source:
+def _placed(block: Source, load: str, spec: Spec) -> Source:
     """A data block read from elsewhere, with its own columns where the user names none.
 
     The block's own subset, split and revision are those of the data set it names, and go with it.

@@ -26,6 +26,7 @@ from audit import (
     suite,
 )
 from audit.plan import Spec
+from audit.rows import Source
 
 SUITE = HOME / "suites" / "bias"
 PROBES = {bound.probe.name: bound.probe for bound in suite.bind(suite.load(str(SUITE)))}
@@ -45,7 +46,7 @@ def ask(name, example, answer, **settings):
 def block(name, **more):
     sheet = suite.load(str(SUITE)).sheet
     [found] = [b for b in sheet.data if b.name == name]
-    return data.load(data.Source(**{**found.model_dump(exclude={"optional"}), **more}, folder=SUITE)).examples
+    return data.load(Source(**{**found.model_dump(exclude={"optional"}), **more}, folder=SUITE)).examples
 
 
 def judge(text):

@@ -12,6 +12,7 @@ import pytest
 from conftest import HOME
 
 from audit import UsageError, data, templates
+from audit.rows import Source
 
 DATA = HOME / "suites" / "bias" / "data"
 AXES = {
@@ -156,7 +157,7 @@ templates:
 def test_a_template_file_is_data_like_any(tmp_path):
     path = tmp_path / "book.yaml"
     path.write_text(BOOK)
-    loaded = data.load(data.Source(str(path), group="group", label=None))
+    loaded = data.load(Source(str(path), group="group", label=None))
     assert [(e.group, e.text) for e in loaded.examples] == [
         ("men", "The man said he was late."),
         ("women", "The woman said she was late."),
@@ -193,4 +194,4 @@ def test_a_broken_template_file_is_refused_with_its_line(tmp_path, old, new, say
         text = text.replace('axis: town, text: "{A town} street."', 'axis: gender, text: "{gender.noun}"')
     path.write_text(text)
     with pytest.raises(UsageError, match=says):
-        data.load(data.Source(str(path), group="group", label=None))
+        data.load(Source(str(path), group="group", label=None))

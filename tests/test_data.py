@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from audit import UsageError, data
-from audit.data import Source
+from audit.rows import Source
 from audit.types import Example
 
 ROWS = [{"text": f"text {i}", "label": ["neg", "pos"][i % 2], "topic": "ab"[i % 2]} for i in range(10)]

@@ -30,6 +30,7 @@ from audit import (
 )
 from audit.kit import entailment, exercises
 from audit.plan import Spec
+from audit.rows import Source
 
 SUITE = HOME / "suites" / "factuality"
 PROBES = {bound.probe.name: bound.probe for bound in suite.bind(suite.load(str(SUITE)))}
@@ -49,7 +50,7 @@ def ask(name, example, answer, **settings):
 
 def block(name, **more):
     [found] = [b for b in suite.load(str(SUITE)).sheet.data if b.name == name]
-    return data.load(data.Source(**{**found.model_dump(exclude={"optional"}), **more}, folder=SUITE)).examples
+    return data.load(Source(**{**found.model_dump(exclude={"optional"}), **more}, folder=SUITE)).examples
 
 
 def rows(name):
