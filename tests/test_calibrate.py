@@ -309,23 +309,12 @@ def test_shipped_tables_are_whole_and_of_the_probes_as_they_are(path):
 
 @shipped
 def test_shipped_tables_keep_their_promises(path):
-    """Coverage of nominal 95% intervals from 93% to 97%, and at most 5% false alarms, from 500 repetitions or more.
-
-    The few rows that break either promise, by less than 1 point, are those that the suite's README names.
-    """
+    """Coverage of nominal 95% intervals from 93% to 97%, and at most 5% false alarms, from 500 repetitions or more."""
     rows = [row for row in rows_of(path) if "reason" not in row]
-    readme = path.with_name("README.md").read_text("utf-8")
     assert len(rows) > 10
     for row in rows:
         name = f"{row['probe']}/{row['measure']}"
         assert row["repetitions"] >= 500, name
         assert row["null_repetitions"] >= 500 or row["false_alarm"] is None, name
-        kept = 0.93 <= row["coverage"] <= 0.97 and (row["false_alarm"] or 0) <= 0.05
-        assert kept or f"`{name}`" in readme, f"{name}: coverage {row['coverage']:.1%}"
-        assert 0.92 <= row["coverage"] <= 0.98, name
-        assert (row["false_alarm"] or 0) <= 0.06, name
-
-
-def test_nearly_all_rows_keep_their_promises():
-    rows = [row for path in TABLES for row in rows_of(path) if "reason" not in row]
-    assert sum(0.93 <= row["coverage"] <= 0.97 for row in rows) >= 0.98 * len(rows)
+        assert 0.93 <= row["coverage"] <= 0.97, f"{name}: coverage {row['coverage']:.1%}"
+        assert (row["false_alarm"] or 0) <= 0.05, f"{name}: false alarms {row['false_alarm']:.1%}"
