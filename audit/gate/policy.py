@@ -212,6 +212,8 @@ def _hint(rule: Rule, findings: list[Finding]) -> str:
         kept = [f for f in left if alone.takes(f) or whole.takes(f)]
         if not kept:
             names = {f.id if part == "finding" else getattr(f, part) for f in left} - {""}
+            if part == "group" and not names:
+                return f"group {wanted!r}: the suite splits {left[0].measure!r} by no group (it would by `by: [group]`)"
             return f"{part} {wanted!r}: {nearest(wanted, names)}"
         left = kept
     for name, value in rule.select.params.items():

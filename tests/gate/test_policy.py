@@ -78,6 +78,7 @@ def test_two_rules_of_one_id(tmp_path):
         ("{params: {rate: 0.3}}", "setting rate is 0.3 nowhere: 0.05, 0.1"),
         ("{params: {rat: 0.1}}", "no setting 'rat': did you mean 'rate'?"),
         ("{group: nowhere}", "group 'nowhere'"),
+        ("{measure: accuracy_drop, group: '*'}", "group '*': the suite splits 'accuracy_drop' by no group"),
         ("{finding: s/typos/rate=0.1/flip}", "did you mean 's/typos/rate=0.1/flip_rate'?"),
     ],
 )
