@@ -37,7 +37,7 @@ def _leaning(rows: pd.DataFrame) -> float | None:
     return 2 * int(rows["biased"].sum()) / said - 1 if said else None
 
 
-BOTH_WAYS = 6  # rows that one of a cluster may be worth
+BOTH_WAYS = 14  # rows that one of a cluster may be worth, as simulated coverage asks for
 
 
 def _settled(frame: pd.DataFrame, confidence: float, seed: int) -> Estimate:
