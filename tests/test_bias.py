@@ -435,8 +435,8 @@ def direct_blank(net, tokenizer, before, word, after):
 def test_a_real_masked_model_agrees_with_a_direct_loop(masked):
     model, net, tokenizer = masked
     public = HOME.parent / "shared" / "data" / "crows_pairs" / "crows_pairs_anonymized.csv"
-    pairs = [*block("pairs")[::24], *block("crows_pairs", load=str(public), subset=None, split=None)[::40]]
-    assert len(pairs) > 40
+    pairs = [*block("pairs")[::48], *block("crows_pairs", load=str(public), subset=None, split=None)[::80]]
+    assert len(pairs) > 20
     asked = [PseudoLogProb(*texts) for e in pairs for texts in ((e.text, e.pair), (e.pair, e.text))]
     for request, answer in zip(asked, model.run(asked), strict=True):
         direct = direct_likelihood(net, tokenizer, request.text, request.shared)  # a sum of up to 60 logarithms

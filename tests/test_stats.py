@@ -463,7 +463,7 @@ def test_coverage_of_folded_means(gap, n, clusters, most):
     """Near zero, where the lower bound is mostly 0, the interval is conservative."""
     generator = np.random.default_rng(21)
     names = None if clusters is None else np.repeat(range(clusters), n // clusters)
-    found = [stats.folded(binned(generator, gap, n, clusters), names) for _ in range(SAMPLES)]
+    found = [stats.folded(binned(generator, gap, n, clusters), names) for _ in range(SAMPLES // 2)]
     said = np.random.default_rng(22).beta(5, 1.5, 2_000_000)
     truth = float((said - np.clip(said - gap, 0, 1)).mean())  # the gap has one sign, so the bins' gaps add up
     assert TOLERATED[0] <= covered(found, truth) <= most
@@ -489,7 +489,7 @@ def test_coverage_of_the_bootstrap_by_calls(size):
     """Of a correlation, 0.6 within and between clusters of rows."""
     generator = np.random.default_rng(24)
     found = []
-    for _ in range(SAMPLES):
+    for _ in range(SAMPLES // 3):
         shared = np.repeat(generator.normal(0, 1, (120, 2)), size, axis=0)
         first, second = (shared + generator.normal(0, 0.5 * (size > 1), shared.shape)).T
         table = np.stack([first, 0.6 * first + 0.8 * second], axis=1)
