@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -40,9 +41,7 @@ def _parse(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text: {error}.") from None
     try:
-        yaml = YAML(typ="rt")
-        yaml.Constructor = Dateless
-        tree = yaml.load(text)
+        tree = _tree(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{path}:{line}: not YAML: {error.problem or error.context}.") from None
@@ -51,6 +50,14 @@ def _parse(path: Path) -> Any:
     if not isinstance(tree, dict):
         raise UsageError(f"{path}:1: must hold a mapping of keys, not {type(tree).__name__}.")
     return tree
+
+
+@lru_cache(maxsize=8)
+def _tree(text: str) -> Any:
+    """Parsed once, however many lines of it are asked for: nothing here changes a tree."""
+    yaml = YAML(typ="rt")
+    yaml.Constructor = Dateless
+    return yaml.load(text)
 
 
 def _plain(tree: Any) -> Any:

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from conftest import HOME
 
-from audit import UsageError, suite
+from audit import UsageError, document, suite
 
 SHEET = """\
 title: {en: T, zh: 题}
@@ -152,3 +152,10 @@ def test_every_built_in_suite_binds(path):
     found = suite.load(str(path.parent))
     assert suite.bind(found)
     assert found.sheet.limitations
+
+
+def test_a_sheet_is_parsed_once_however_many_probes_it_has():
+    document._tree.cache_clear()
+    found = suite.load("robustness")
+    assert len(suite.bind(found)) > 80
+    assert document._tree.cache_info().misses == 1
